@@ -1,0 +1,159 @@
+"""Write docs/cli.md from the commands themselves, and the tree in the README from the files' own first lines.
+
+`make docs` runs this; a test fails when either is out of date. `--check` only tells, and ends with 1 if one is.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "likeness"
+START, END = "<!-- tree: written by `make docs` -->\n```text\n", "```\n<!-- /tree -->\n"
+
+# What has no docstring. A path that does not exist (yet) is left out.
+TOLD = {
+    "Makefile": "face, test, check, smoke, torture, bench, docs, clean",
+    "pyproject.toml": "dependencies, entry point, ruff, mypy, import contracts",
+    "constraints.txt": "exact versions of everything",
+    "CHANGELOG.md": "what users will notice",
+    "LICENSE": "Apache-2.0",
+    ".ci/run": "what continuous integration runs",
+    "docs/cli.md": "every command and option",
+    "docs/LOG.md": "experiments with their numbers, failures included",
+    "docs/make_reference.py": "writes cli.md and this tree",
+    "docs/images/": "pictures in this page",
+    "benchmarks/": "what the performance tables are made with",
+    "tests/": "mirrors src/likeness",
+    "src/likeness/": "",
+}
+FOLDERS = {
+    "assets": "the models that are part of the package, with their cards, and the test faces",
+    "caption": "captions from vision-language models and from labels",
+    "cli": "one file per noun: parse, call, print",
+    "data": "faces and their labels, read and prepared",
+    "evaluate": "features, statistics, distances, adherence, report",
+    "generate": "a request becomes a picture",
+    "grammar": "Attributes <-> English",
+    "launch": "where a run happens",
+    "models": "networks, families, and the registry of names",
+    "presets": "settings as YAML, one row per model and recipe; smoke/ is for a few steps of each",
+    "recipes": "one file per model that can be trained",
+    "service": "the HTTP service",
+    "train": "one loop, and what it is fed",
+    "ui": "the web page",
+}  # fmt: skip
+
+
+def reference() -> str:
+    """docs/cli.md: each command with its help, arguments and options."""
+    import typer
+
+    from likeness.cli.main import app
+
+    command: Any = typer.main.get_command(app)
+    head = (
+        "# Command line\n\nWritten by `make docs` from the commands themselves. Errors are one line on stderr; the\n"
+        "exit code is 0, 2 (the caller can mend it) or 1.\n"
+    )
+    context = command.context_class(command, info_name="likeness")
+    return "\n".join([head, *_sections(command, "likeness", context)])
+
+
+def _sections(command: Any, path: str, context: Any) -> Iterator[str]:
+    names = command.list_commands(context) if hasattr(command, "list_commands") else []
+    usage = " ".join(command.collect_usage_pieces(context))
+    text = f"## `{path}`\n\n{_plain(command.help)}\n\n```sh\n{path} {usage}\n```\n"
+    rows = [_row(p, context) for p in command.get_params(context) if not getattr(p, "hidden", False)]
+    if rows := [r for r in rows if not r.startswith(("| `--help`", "| `--install", "| `--show-comp"))]:
+        text += "\n| | |\n|---|---|\n" + "\n".join(rows) + "\n"
+    yield text
+    for name in names:
+        inner = command.get_command(context, name)
+        if not getattr(inner, "hidden", False):
+            yield from _sections(inner, f"{path} {name}", type(context)(inner, info_name=name, parent=context))
+
+
+def _row(parameter: Any, context: Any) -> str:
+    if parameter.param_type_name == "argument":
+        name = f"`{(parameter.metavar or parameter.name).upper()}`"
+    else:
+        name = ", ".join(f"`{o}`" for o in [*parameter.opts, *parameter.secondary_opts])
+    told = _plain(getattr(parameter, "help", None))
+    default = parameter.default
+    if isinstance(default, str | int | float) and not isinstance(default, bool) and default != "":
+        told = f"{told} Default: {default}.".strip()
+    if parameter.required:
+        told = f"{told} Required.".strip()
+    return f"| {name} | {told} |".replace("\n", " ")
+
+
+def _plain(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def tree() -> str:
+    """The files, one line each, with what they are for."""
+    lines = []
+    for path, told in TOLD.items():
+        if not (ROOT / path).exists() and path != "docs/cli.md":
+            continue
+        lines.append((path, told))
+        if path == "src/likeness/":
+            lines += list(_package(PACKAGE, 1))
+        if path == "benchmarks/":
+            lines += [(f"  {p.name}", _first_line(p)) for p in sorted((ROOT / path).glob("*.py"))]
+    width = max(len(name) for name, _ in lines) + 2
+    return "".join(f"{name:<{width}}{told}".rstrip() + "\n" for name, told in lines)
+
+
+def _package(folder: Path, depth: int) -> Iterator[tuple[str, str]]:
+    """Modules first, then the rooms; `assets` and `presets` are told in one line."""
+    indent = "  " * depth
+    for file in sorted(folder.glob("*.py")):
+        if file.name != "__init__.py" or depth == 1:
+            yield f"{indent}{file.name}", _first_line(file)
+    for room in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._"):
+        if any(room.iterdir()):
+            yield f"{indent}{room.name}/", FOLDERS.get(room.name, "")
+            if room.name not in ("assets", "presets"):
+                yield from _package(room, depth + 1)
+
+
+def _first_line(file: Path) -> str:
+    """The first clause of the module's docstring, so that a file says what it is for in one place only."""
+    text = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
+    text = re.sub(r"^`\w+`: ", "", text)
+    for mark in (r"(?<!et al)\. ", "; ", ": ", ", "):
+        head = re.split(mark, text)[0]
+        text = head if len(head) > 12 and (mark != ", " or len(text) > 90) else text
+    return text.rstrip(".:;")
+
+
+def readme() -> str:
+    """README.md with the tree as it is now."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}{tree()}{END}{after}"
+
+
+def main(check: bool) -> int:
+    stale = 0
+    for path, text in ((ROOT / "docs" / "cli.md", reference()), (ROOT / "README.md", readme())):
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale = 1
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(ROOT)} {'is out of date: run make docs' if check else 'written'}")
+    return stale if check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv))

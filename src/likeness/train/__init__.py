@@ -1,0 +1,1 @@
+"""Training: one loop, its recipes, and what they share."""

@@ -1,0 +1,53 @@
+"""Which image comes when: a pure function of (seed, position), so that resuming needs one number and no state."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..errors import UsageError
+
+
+class Sampler:
+    """Endless draws over `count` images, epoch by epoch.
+
+    Without weights each epoch is a permutation; with weights it is `count` draws with replacement, so that an image of
+    weight 5 comes five times as often as one of weight 1. `rank` of `world` workers take every `world`-th position.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, weights: np.ndarray | None = None, rank: int = 0, world: int = 1):
+        if count < 1:
+            raise UsageError("no training images: check --data and its split column")
+        self.count, self.batch, self.seed, self.rank, self.world = count, batch, seed, rank, world
+        self.weights = None if weights is None else np.asarray(weights, np.float64) / np.sum(weights)
+        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    def positions(self, step: int) -> list[int]:
+        """Global positions of this worker's samples of a step."""
+        first = step * self.batch * self.world + self.rank
+        return list(range(first, first + self.batch * self.world, self.world))
+
+    def indices(self, step: int) -> list[int]:
+        return [self._at(position) for position in self.positions(step)]
+
+    def _at(self, position: int) -> int:
+        epoch, offset = divmod(position, self.count)
+        if epoch != self._epoch[0]:
+            random = np.random.default_rng([self.seed, epoch])
+            if self.weights is None:
+                order = random.permutation(self.count)
+            else:
+                order = random.choice(self.count, self.count, p=self.weights)
+            self._epoch = (epoch, order)
+        return int(self._epoch[1][offset])
+
+
+def sample_seed(seed: int, position: int) -> int:
+    """The seed of everything drawn for one training sample: its caption, its flip."""
+    return int(np.random.SeedSequence([seed, position]).generate_state(1)[0])
+
+
+def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
+    """Noise and timesteps of a step."""
+    state = int(np.random.SeedSequence([seed, step, rank, 1]).generate_state(1, np.uint64)[0])
+    return torch.Generator().manual_seed(state >> 1)

@@ -1,0 +1,34 @@
+"""Before anything is imported: no model hub, few threads; for each test: a folder of its own to work in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.pop("LIKENESS_DEVICE", None)
+os.environ.setdefault("COLUMNS", "120")  # rich folds help texts at the terminal's width
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a test writes by a relative path (runs/, face.png) lands in the checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def faces() -> Path:
+    """The shipped folder of labelled test faces."""
+    return ROOT / "src" / "likeness" / "assets" / "faces"

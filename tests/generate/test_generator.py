@@ -1,0 +1,189 @@
+"""The embedded model through the real pipeline, in few steps: what holds for 3 holds for 30."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+
+from likeness.errors import EngineError, UsageError
+from likeness.generate.generator import FaceGenerator
+from likeness.models.registry import ASSETS
+from likeness.records import ImageRequest
+
+PROMPT = "A smiling woman in her thirties with long black hair"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Tests share the cores with others: threads that wait for each other are slower than one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return FaceGenerator(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def stock():
+    pipeline = StableDiffusionPipeline.from_pretrained(ASSETS / "mini")
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def pixels(sample):
+    return np.asarray(getattr(sample, "image", sample)).astype(int)
+
+
+def request(**changes):
+    return ImageRequest(**({"prompt": PROMPT, "seed": 7, "steps": 3} | changes))
+
+
+def test_stock_diffusers_draws_the_same_picture(generator, stock):
+    (ours,) = generator.generate(request(negative_prompt="glasses"))
+    theirs = stock(
+        PROMPT,
+        negative_prompt="glasses",
+        num_inference_steps=3,
+        guidance_scale=4.0,
+        generator=torch.Generator("cpu").manual_seed(7),
+    ).images[0]
+    assert np.array_equal(pixels(ours), pixels(theirs))
+    assert pixels(ours).std() > 10  # a picture, not a plain
+
+
+def test_stock_image_to_image_too(generator, stock, tmp_path):
+    (start,) = generator.generate(request(steps=2))
+    start.image.save(tmp_path / "start.png")
+    (ours,) = generator.generate(request(image=str(tmp_path / "start.png"), strength=0.7, steps=4))
+    theirs = StableDiffusionImg2ImgPipeline(**stock.components, requires_safety_checker=False)(
+        PROMPT, image=start.image, strength=0.7, num_inference_steps=4, guidance_scale=4.0,
+        generator=torch.Generator("cpu").manual_seed(7),
+    ).images[0]  # fmt: skip
+    assert np.array_equal(pixels(ours), pixels(theirs))
+
+
+def test_less_strength_stays_nearer_to_the_start(generator, tmp_path):
+    (start,) = generator.generate(request(seed=1, steps=4))
+    start.image.save(tmp_path / "start.png")
+    far, near = (
+        np.abs(
+            pixels(generator.generate(request(image=str(tmp_path / "start.png"), strength=s, steps=4))[0])
+            - pixels(start)
+        ).mean()
+        for s in (1.0, 0.3)
+    )
+    assert near < far
+
+
+def test_a_seed_draws_the_same_alone_and_in_any_batch(generator):
+    batch = generator.generate(request(seed=5, count=3))
+    assert [sample.seed for sample in batch] == [5, 6, 7]
+    once, again = (generator.generate(request())[0] for _ in range(2))
+    assert np.array_equal(pixels(once), pixels(again))
+    assert np.abs(pixels(once) - pixels(batch[2])).max() <= 2
+    assert np.abs(pixels(batch[0]) - pixels(batch[1])).mean() > 1  # other seeds, other faces
+
+
+def test_a_picture_of_a_batch_is_redrawn_to_the_bit(generator):
+    batch = generator.generate(request(seed=5, count=3))
+    row, size = batch[2].image.info["likeness"]["batch"]
+    assert (row, size) == (2, 3)
+    assert np.array_equal(pixels(generator.redraw(request(), row, size)), pixels(batch[2]))
+
+
+def test_requests_of_unlike_shape_come_in_order_and_progress_reaches_its_end(generator):
+    told = []
+    asked = [
+        request(seed=1),
+        request(seed=2, prompt="a man with a beard"),
+        request(seed=3, width=64, height=96, steps=2),
+    ]
+    samples = list(generator.stream(asked, lambda done, total: told.append((done, total))))
+    assert [sample.seed for sample in samples] == [1, 2, 3]
+    assert [sample.image.size for sample in samples] == [(128, 128), (128, 128), (64, 96)]
+    assert samples[0].image.info["likeness"]["batch"] == [0, 2]
+    assert told[-1] == (8, 8) and told == sorted(told)
+    one_by_one = generator.generate(asked[1])[0]
+    assert np.abs(pixels(one_by_one) - pixels(samples[1])).max() <= 2
+
+
+def test_batches_are_bounded():
+    generator = FaceGenerator(device="cpu", batch_size=2)
+    samples = generator.generate(request(count=3, steps=2))
+    assert [s.image.info["likeness"]["batch"] for s in samples] == [[0, 2], [1, 2], [0, 1]]
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "euler-a", "heun", "pndm", "dpm++2m-karras"])
+def test_other_schedulers_draw_and_repeat(generator, scheduler):
+    told = []
+    one, two = (
+        generator.generate(request(scheduler=scheduler, steps=2), lambda *at: told.append(at))[0] for _ in range(2)
+    )
+    assert np.array_equal(pixels(one), pixels(two)) and pixels(one).std() > 5
+    assert told[-1] == (2, 2)
+
+
+def test_words_matter_and_so_does_the_negative_prompt(generator):
+    plain, other, without = (
+        pixels(generator.generate(request(**changes))[0])
+        for changes in ({}, {"prompt": "An old man with a gray beard"}, {"negative_prompt": "long hair"})
+    )
+    assert np.abs(plain - other).mean() > 1 and np.abs(plain - without).mean() > 0.1
+
+
+def test_the_sample_says_what_was_used(generator):
+    (sample,) = generator.generate(ImageRequest(PROMPT, steps=2))
+    resolved = sample.request
+    assert resolved.seed == sample.seed and resolved.width == 128 and resolved.scheduler == "dpm++2m"
+    assert resolved.guidance == 4.0 and len(sample.fingerprint) == 64 and sample.seconds > 0
+
+
+def test_notes_say_what_mini_does_not_know_and_what_it_did_not_read(generator):
+    (short,) = generator.generate(request(prompt="A man with blue eyes", steps=1))
+    assert "mini does not know: blue eyes" in short.notes
+    (long,) = generator.generate(request(prompt="A woman with black hair. " * 40 + "She wears a hat.", steps=1))
+    cut = [note for note in long.notes if note.startswith("prompt cut after 75 tokens: ")]
+    assert len(cut) == 1 and "black hair" in cut[0]
+    assert not any("cut" in note for note in short.notes)
+
+
+def test_a_generator_holds_one_model(generator):
+    with pytest.raises(UsageError, match="holds mini"):
+        generator.generate(request(model="sd15"))
+
+
+def test_all_requests_are_checked_before_the_first_is_drawn(generator):
+    with pytest.raises(UsageError, match="multiple of 8"):
+        generator.stream([request(), request(width=100)])
+
+
+def test_not_a_number_and_black_are_errors():
+    generator = FaceGenerator(device="cpu")
+    state = generator.pipeline.vae.decoder.state_dict()
+    last = list(state)[-1]
+    for value, says in ((float("nan"), "not-a-number"), (-1e4, "black")):
+        with torch.no_grad():
+            state[last].fill_(value)
+        with pytest.raises(EngineError, match=says):
+            generator.generate(request(steps=1))
+
+
+def test_out_of_memory_gives_advice(generator, monkeypatch):
+    def full(*args, **settings):
+        raise RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9e12 bytes"
+        )
+
+    monkeypatch.setattr(generator.pipeline.unet, "forward", full)
+    with pytest.raises(EngineError, match="smaller --size"):
+        generator.generate(request())
+
+
+def test_mixed_precision_draws_nearly_the_same(generator):
+    half = FaceGenerator(device="cpu", precision="bf16").generate(request())[0]
+    assert np.abs(pixels(half) - pixels(generator.generate(request())[0])).mean() < 8
+    assert half.image.info["likeness"]["precision"] == "bf16"
