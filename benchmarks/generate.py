@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
 
 from likeness import FaceGenerator, ImageRequest
 from likeness.files import write_json
+from likeness.models.stable_diffusion import quiet
 
 PROMPT = "A smiling woman in her thirties with long black hair, brown skin and earrings looks into the camera."
 SEED = 7
@@ -37,7 +37,10 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     generator = FaceGenerator(device=options.device, batch_size=max(options.batches))
-    stock = StableDiffusionPipeline.from_pretrained(generator.path).to(options.device)
+    with quiet():
+        from diffusers import StableDiffusionPipeline
+
+        stock = StableDiffusionPipeline.from_pretrained(generator.path).to(options.device)
     stock.set_progress_bar_config(disable=True)
     rows = [measure(generator, stock, options, size) for size in options.batches]
     show(rows)

@@ -120,7 +120,8 @@ def _package(folder: Path, depth: int) -> Iterator[tuple[str, str]]:
             yield f"{indent}{file.name}", _first_line(file)
     for room in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._"):
         if any(room.iterdir()):
-            yield f"{indent}{room.name}/", FOLDERS.get(room.name, "")
+            init = room / "__init__.py"
+            yield f"{indent}{room.name}/", FOLDERS.get(room.name) or (_first_line(init) if init.exists() else "")
             if room.name not in ("assets", "presets"):
                 yield from _package(room, depth + 1)
 

@@ -30,10 +30,12 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        mode = temporary.stat().st_mode
     except OSError as error:
         raise _unwritable(target, error) from None
     try:
         yield temporary
+        temporary.chmod(mode)  # safetensors puts a private file of its own in this place
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(temporary, target)

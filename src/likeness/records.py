@@ -1,7 +1,7 @@
 """The nouns that cross a border between packages: small frozen records, plain JSON in and out.
 
-`FIELDS` is the one table of what can be said about a face. Attribute labels, captions, the grammar, zero-shot scores and
-the web form are all driven by it, so a new value is added here and nowhere else.
+`FIELDS` is the one table of what can be said about a face. Attribute labels, captions, the grammar, zero-shot scores
+and the web form are all driven by it, so a new value is added here and nowhere else.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ FIELDS: dict[str, Field] = {
     "marks": Field(
         "marks",
         (
-            "wrinkles", "freckles", "mole", "scar", "dimples", "bags under eyes", "acne", "birthmark", "tattoo", "braces",
+            "wrinkles", "freckles", "mole", "scar", "dimples", "bags under eyes", "acne", "birthmark", "tattoo",
+            "braces",
         ),
         many=True,
     ),
@@ -118,7 +119,7 @@ class Age:
 
 @dataclass(frozen=True)
 class Attributes:
-    """A person as structured fields; `None` or an empty tuple means that nothing is said. See `FIELDS` for the values."""
+    """A person as structured fields; `None` or an empty tuple says nothing. See `FIELDS` for the values."""
 
     age: Age | None = None
     gender: str | None = None
@@ -158,7 +159,9 @@ class Attributes:
             if spec.many:
                 if not isinstance(value, tuple | list | set | frozenset):
                     raise RecordError(f"{name} takes a list of values, not {value!r}")
-                said = tuple(sorted(set(value), key=spec.values.index)) if set(value) <= set(spec.values) else tuple(value)
+                said = (
+                    tuple(sorted(set(value), key=spec.values.index)) if set(value) <= set(spec.values) else tuple(value)
+                )
                 object.__setattr__(self, name, said)
             else:
                 said = () if value is None else (value,)
@@ -287,7 +290,7 @@ class ImageRequest:
 
 @dataclass(frozen=True)
 class Sample:
-    """A drawn face: the PIL image, the request as it was resolved, its own seed, seconds, and the model's fingerprint."""
+    """A drawn face: the PIL image, the request as it was resolved, its own seed, seconds, the model's fingerprint."""
 
     image: Any
     request: ImageRequest

@@ -1,11 +1,11 @@
 """A run folder: the resolved configuration, metrics.jsonl, TensorBoard events, checkpoints and sample pictures.
 
-    runs/mini/
-      config.yaml          as resolved, with the commit and the seed, written before step 0
-      metrics.jsonl        one line per logged step
-      events.out.*         the same numbers for TensorBoard
-      checkpoint-00012800/ state.safetensors + state.json; progress is counted in images
-      samples/             pictures drawn on the way
+runs/mini/
+  config.yaml          as resolved, with the commit and the seed, written before step 0
+  metrics.jsonl        one line per logged step
+  events.out.*         the same numbers for TensorBoard
+  checkpoint-00012800/ state.safetensors + state.json; progress is counted in images
+  samples/             pictures drawn on the way
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"cannot write the run folder {path}: {error.strerror}. Choose another --output.") from None
+            raise UsageError(
+                f"cannot write the run folder {path}: {error.strerror}. Choose another --output."
+            ) from None
         self._writer: Any = None
 
     def write_config(self, config: Any, **facts: Any) -> None:
@@ -57,7 +59,7 @@ class RunFolder:
         return read_jsonl(file) if file.exists() else []
 
     def forget_after(self, images: int) -> None:
-        """Drop metrics later than `images`, and a torn last line: a run that was killed and resumed counts nothing twice."""
+        """Drop metrics later than `images`, and a torn last line: a run that was resumed counts nothing twice."""
         file = self.path / "metrics.jsonl"
         kept = "".join(json.dumps(row) + "\n" for row in self.metrics() if row["images"] <= images)
         if file.exists() and file.read_bytes() != kept.encode():
@@ -79,7 +81,7 @@ class RunFolder:
         return sorted(found, key=lambda p: int(p.name[11:]))
 
     def save_checkpoint(self, tensors: dict[str, Any], images: int, keep: int = 2) -> Path:
-        """Write `checkpoint-<images>` under a temporary name, rename it, then drop all but the newest `keep` (1 or more)."""
+        """Write `checkpoint-<images>` under another name, rename it, then keep only the newest `keep` (1 or more)."""
         from safetensors.torch import save_file
 
         target = self.path / f"checkpoint-{images:08d}"
@@ -108,7 +110,9 @@ class RunFolder:
         if not found:
             return None
         try:
-            return load_file(found[-1] / "state.safetensors"), json.loads((found[-1] / "state.json").read_text())["images"]
+            return load_file(found[-1] / "state.safetensors"), json.loads((found[-1] / "state.json").read_text())[
+                "images"
+            ]
         except Exception as error:
             raise TrainingError(f"{found[-1]} is damaged ({error}); delete it to go on from the one before") from None
 

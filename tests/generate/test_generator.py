@@ -125,6 +125,8 @@ def test_other_schedulers_draw_and_repeat(generator, scheduler):
     )
     assert np.array_equal(pixels(one), pixels(two)) and pixels(one).std() > 5
     assert told[-1] == (2, 2)
+    batch = generator.generate(request(scheduler=scheduler, steps=2, seed=6, count=2))
+    assert np.abs(pixels(batch[1]) - pixels(one)).max() <= 2  # noise added on the way is each picture's own
 
 
 def test_words_matter_and_so_does_the_negative_prompt(generator):

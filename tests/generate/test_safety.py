@@ -12,6 +12,8 @@ MINORS = [
     "a 17 year old boy", "a 12-year-old girl with blond hair", "a sixteen-year-old", "a girl aged 9",
     "a 3 months old baby",
     "a child with curly hair", "a toddler", "a teenage girl", "a teenager with glasses", "a schoolboy", "a little girl",
+    "portrait of a minor",
+    "a woman in her late teens",
     "a boy, age 14", "a 15 y/o male", "portrait of kids", "a girl, seven years old",
 ]  # fmt: skip
 ADULTS = [
@@ -20,6 +22,9 @@ ADULTS = [
     "a girl with long black hair", "a man, 40 years old, with no child", "a man with 12 years of experience",
     "a 170 year old tree",
     "a man aged 45", "a young woman", "an elderly man over 70",
+    "a 12-year veteran officer, aged 40",
+    "a minor scar on the cheek of a man",
+    "a white male, 28 years old, with a 5 o'clock shadow",
 ]  # fmt: skip
 
 

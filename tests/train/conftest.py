@@ -1,10 +1,10 @@
 import json
 import shutil
-
 from pathlib import Path
 
-import likeness
 import pytest
+
+import likeness
 from likeness.files import read_jsonl
 
 

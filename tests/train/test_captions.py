@@ -1,6 +1,7 @@
 import random
 
 import numpy as np
+
 from likeness.data.labels import attributes_of
 from likeness.records import Age, Attributes
 from likeness.train.captions import VALUES, caption, contrary, rarity, told_values, vary
@@ -20,7 +21,11 @@ def test_a_caption_says_no_more_than_is_known():
 
 
 def test_rare_faces_are_drawn_more_often_but_not_without_end():
-    people = [WOMAN] * 998 + [Attributes(hair_length="bald"), Attributes(hair_length="long"), Attributes(hair_length="long")]
+    people = [WOMAN] * 998 + [
+        Attributes(hair_length="bald"),
+        Attributes(hair_length="long"),
+        Attributes(hair_length="long"),
+    ]
     assert rarity(people)[[0, -3, -1]].tolist() == [1.0, 5.0, 5.0]
     people += [Attributes(hair_length="long")] * 18
     np.testing.assert_allclose(rarity(people)[-1], 0.03 * len(people) / 20)
@@ -47,5 +52,10 @@ def test_label_rows_become_attributes():
         "facial_hair": "none", "marks": ["sideburns", "looking away", "freckles"],
     }  # fmt: skip
     assert attributes_of(row) == Attributes(
-        gender="male", age=Age(70, 120), ethnicity=("White",), facial_hair=("sideburns",), eye_state="looking away", marks=("freckles",)
+        gender="male",
+        age=Age(70, 120),
+        ethnicity=("White",),
+        facial_hair=("sideburns",),
+        eye_state="looking away",
+        marks=("freckles",),
     )

@@ -2,10 +2,11 @@ import shutil
 
 import torch
 from diffusers import AutoencoderTiny
+from PIL import Image
+
 from likeness.models.pixels import to_pixels
 from likeness.runtime import Runtime
 from likeness.train.latents import cached_latents
-from PIL import Image
 
 CPU = Runtime(torch.device("cpu"))
 
@@ -13,7 +14,10 @@ CPU = Runtime(torch.device("cpu"))
 def encoder():
     torch.manual_seed(0)
     return AutoencoderTiny(
-        encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8), num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1)
+        encoder_block_out_channels=(8, 8),
+        decoder_block_out_channels=(8, 8),
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
     )
 
 

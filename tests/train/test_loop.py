@@ -4,12 +4,13 @@ import signal
 
 import pytest
 import torch
+from torch import nn
+
 from likeness.errors import TrainingError
 from likeness.runs import RunFolder
 from likeness.runtime import Runtime
 from likeness.train.loop import LoopConfig, averaged, schedule, train
 from likeness.train.sampler import Sampler
-from torch import nn
 
 CPU = Runtime(torch.device("cpu"))
 CONFIG = LoopConfig(images=96, batch=8, warmup=16, log_every=16, checkpoint_every=32, ema=0.9)

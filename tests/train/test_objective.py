@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from likeness.errors import ConfigError
 from likeness.models.mini import noise_schedule
 from likeness.train import objective
@@ -11,7 +12,9 @@ def test_targets_agree_with_diffusers():
     t = torch.tensor([0, 10, 500, 999])
     alpha_bar = scheduler.alphas_cumprod[t]
     torch.testing.assert_close(objective.noised(x, noise, alpha_bar), scheduler.add_noise(x, noise, t))
-    torch.testing.assert_close(objective.target(x, noise, alpha_bar, "v_prediction"), scheduler.get_velocity(x, noise, t))
+    torch.testing.assert_close(
+        objective.target(x, noise, alpha_bar, "v_prediction"), scheduler.get_velocity(x, noise, t)
+    )
     assert objective.target(x, noise, alpha_bar, "epsilon") is noise
 
 
@@ -34,7 +37,11 @@ def test_the_step_that_sampling_starts_from_is_trained():
 
 @pytest.mark.parametrize(
     ("prediction", "zero", "min_snr", "word"),
-    [("v_prediction", True, 5.0, "min_snr"), ("epsilon", True, None, "v_prediction"), ("flow", False, None, "prediction")],
+    [
+        ("v_prediction", True, 5.0, "min_snr"),
+        ("epsilon", True, None, "v_prediction"),
+        ("flow", False, None, "prediction"),
+    ],
 )
 def test_combinations_that_train_badly_are_refused(prediction, zero, min_snr, word):
     with pytest.raises(ConfigError, match=word):

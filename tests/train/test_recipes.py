@@ -11,11 +11,12 @@ import time
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from likeness import config
 from likeness.cli.train import RECIPES, resolve
 from likeness.errors import ConfigError, Unfinished
 from likeness.runtime import Runtime
-from safetensors.torch import load_file
 
 CPU = Runtime(torch.device("cpu"))
 
@@ -68,8 +69,9 @@ def test_going_on_from_a_pipeline_keeps_its_words(smoke_mini, few_faces, tmp_pat
 
 
 def test_eye_is_a_clip_and_leaves_a_floor(smoke_mini, few_faces, tmp_path):
-    from likeness.models.eye import Eye
     from transformers import CLIPModel
+
+    from likeness.models.eye import Eye
 
     target = run("eye", few_faces, tmp_path, tokenizer=str(smoke_mini), held_out=8)
     assert CLIPModel.from_pretrained(target).dtype == torch.float32
@@ -119,7 +121,9 @@ def test_killed_and_resumed_mini_has_the_same_weights(few_faces, tmp_path, smoke
     changes = ["--images", "96", "--set", "loop.checkpoint_every=16", "--set", "preview_every=1000"]
 
     def train(output):
-        return subprocess.Popen([*command, *changes, "--output", str(output)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            [*command, *changes, "--output", str(output)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
 
     victim = train(tmp_path / "killed")
     deadline = time.monotonic() + 120

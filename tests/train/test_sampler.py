@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from likeness.errors import UsageError
 from likeness.train.sampler import Sampler, sample_seed, step_generator
 

@@ -1,8 +1,9 @@
 import numpy as np
+from transformers import CLIPTokenizer
+
 from likeness.data.labels import read_faces
 from likeness.grammar import describe
 from likeness.models.mini import load_tokenizer, tokenizer_files
-from transformers import CLIPTokenizer
 
 
 def test_long_captions_fit_and_files_agree(tmp_path, assets):

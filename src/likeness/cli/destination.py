@@ -11,6 +11,8 @@ from typing import Any
 from ..errors import UsageError
 from ..records import ImageRequest, Sample
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")  # any other name is a folder's
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -53,7 +55,7 @@ def choose(output: Path | None, grid: bool, requests: list[ImageRequest]) -> Des
         name = f"grid-{seed}.png" if grid else "faces" if several else f"face-{seed}.png"
         output, folder = _unused(Path(name)), several and not grid
     else:
-        folder = output.is_dir() or not output.suffix
+        folder = output.is_dir() or output.suffix.lower() not in PICTURES
     if not folder:
         if output.suffix.lower() != ".png":
             raise UsageError(f"{output}: pictures are saved as .png, which carries their recipe; a folder does too")

@@ -130,7 +130,9 @@ def network() -> list[Finding]:
 
     if hub_reachable(3):
         return [Finding("hub", "ok", f"{hub()} answers")]
-    return [Finding("hub", "note", f"{hub()} does not answer", "mini works offline; larger models need the hub once")]
+    offline = "HF_HUB_OFFLINE" in os.environ
+    why = "is not asked: HF_HUB_OFFLINE is set" if offline else "does not answer"
+    return [Finding("hub", "note", f"{hub()} {why}", "mini works offline; larger models need the hub once")]
 
 
 CHECKS: tuple[Callable[[], list[Finding]], ...] = (python, libraries, device, memory, disk, models, network)

@@ -72,7 +72,7 @@ def _draw(
     from ..generate.generator import FaceGenerator
 
     drawn = recipe.get("drawn") or {}
-    row, size = drawn.get("batch") or (0, 1)
+    row, size = (0, 1) if changes and not recipe.get("grid") else drawn.get("batch") or (0, 1)
     if recipe.get("grid"):
         machine["batch_size"] = machine["batch_size"] or size
     machine["precision"] = machine["precision"] or drawn.get("precision")

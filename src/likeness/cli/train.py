@@ -20,24 +20,35 @@ RECIPES = {
     "autoencoder": ("AutoencoderConfig", "mini's autoencoder alone, from scratch or going on from one"),
 }
 
-app = typer.Typer(no_args_is_help=True, help="Train a model, or go on training: the newest checkpoint in --output is taken up.")
+app = typer.Typer(
+    no_args_is_help=True, help="Train a model, or go on training: the newest checkpoint in --output is taken up."
+)
 
 Data = Annotated[Path, typer.Option(help="Folder with labels.jsonl or metadata.jsonl and its pictures.")]
 Output = Annotated[Path | None, typer.Option(help="Run folder; default runs/<recipe>.")]
-Minutes = Annotated[float | None, typer.Option(help="Stop this sitting after so many minutes, with a checkpoint.", min=0.01)]
-Images = Annotated[int | None, typer.Option(help="End of the run, in images seen; the learning rate falls towards it.", min=1)]
+Minutes = Annotated[
+    float | None, typer.Option(help="Stop this sitting after so many minutes, with a checkpoint.", min=0.01)
+]
+Images = Annotated[
+    int | None, typer.Option(help="End of the run, in images seen; the learning rate falls towards it.", min=1)
+]
 Start = Annotated[Path | None, typer.Option(help="Pipeline folder whose weights to start from.")]
 Preset = Annotated[str | None, typer.Option(help="A shipped preset such as smoke/mini, or a YAML file.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as key=value; loop.batch=16 for the loop's.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Any setting, as key=value; loop.batch=16 for the loop's.")
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps; default: the best there is.")]
-Precision = Annotated[str | None, typer.Option(help="fp32, bf16 or fp16; default: bf16 where the hardware is quick at it.")]
+Precision = Annotated[
+    str | None, typer.Option(help="fp32, bf16 or fp16; default: bf16 where the hardware is quick at it.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and end.")]
 
 
 def _command(recipe: str, help_: str) -> None:
     def command(
         data: Data, output: Output = None, minutes: Minutes = None, images: Images = None, start: Start = None,
-        preset: Preset = None, set_: Set = None, device: Device = None, precision: Precision = None, dry_run: DryRun = False,
+        preset: Preset = None, set_: Set = None, device: Device = None, precision: Precision = None,
+        dry_run: DryRun = False,
     ) -> None:  # fmt: skip
         flags = {"data": str(data), "output": output and str(output), "start": start and str(start)}
         resolved = resolve(recipe, preset, flags, {"minutes": minutes, "images": images}, set_ or [])
@@ -73,4 +84,3 @@ def _run(recipe: str, config: Any, device: str | None, precision: str | None) ->
 
 for _name, (_cls, _help) in RECIPES.items():
     _command(_name, _help)
-

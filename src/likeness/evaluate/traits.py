@@ -121,4 +121,3 @@ TRAITS: tuple[Trait, ...] = (
     ),
     Trait("age", "age group (6)", "age", {a: (a,) for a in AGES}, {a: _age(a) for a in AGES}, given=True),
 )  # fmt: skip
-

@@ -15,20 +15,19 @@ _NUMBERS = (
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 ).split()  # 1-17: the ages that matter here
 _NUMBER = rf"(?P<n>\d{{1,3}}|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})"
-_YEARS = r"(?:years?|yrs?|y/o|yo)"
 _AGES = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b{_NUMBER}[\s-]*{_YEARS}\b(?!\s+(?:ago|later|of\s+experience))",
+        rf"\b{_NUMBER}[\s-]*(?:years?|yrs?|months?)[\s-]*(?:old|of[\s-]age)\b",
+        rf"\b{_NUMBER}[\s-]*(?:y\.?/?o)\b",
         rf"\bage[sd]?\s*(?:of|:|is|about|around|only|just)?\s*{_NUMBER}\b",
-        rf"\b{_NUMBER}[\s-]*months?[\s-]*old\b",
     )
 )
 # Words that say "not yet grown up" by themselves. "girl" and "boy" alone do not: people say them of adults.
 _CHILD = re.compile(
     r"\b(?:child(?:ren)?|kids?|kiddo|toddlers?|infants?|newborns?|bab(?:y|ies)(?![\s-]*(?:fac|hair|bangs|blue|doll))|"
     r"preteens?|pre-teens?|tweens?|teens?|teenage[dr]?s?|teen-?aged|adolescents?|juveniles?|underaged?|under-aged?|"
-    r"(?:a|an|the|is)\s+minors?|school-?(?:girl|boy|child|kid)s?|(?:little|small|tiny|young)\s+(?:girl|boy)s?|pupils?\s+at\s+school|"
+    r"(?:a|an|the|is)\s+minors?(?!\s+(?:\w+\s+)?(?:scar|mole|mark|wound|wrinkle|blemish|flaw|detail|injur|cut))|school-?(?:girl|boy|child|kid)s?|(?:little|small|tiny|young)\s+(?:girl|boy)s?|pupils?\s+at\s+school|"
     r"lolis?|lolitas?|shotas?|kindergart\w+|youngsters?|pubescents?|prepubescents?)\b"
 )
 _NOT_CHILD = re.compile(

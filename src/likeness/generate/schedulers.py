@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..config import suggest
-from ..errors import UsageError
+from ..errors import MissingExtra, UsageError
 
 _KARRAS = {"use_karras_sigmas": True}
 _PLAIN = {"use_karras_sigmas": False}
@@ -55,7 +55,10 @@ def make(name: str, config: Any) -> Any:
     cls = getattr(diffusers, class_name)
     if config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in _parameters(cls):
         changes = changes | {"trained_betas": _zero_snr_betas(config)}
-    scheduler = cls.from_config(config, **changes)
+    try:
+        scheduler = cls.from_config(config, **changes)
+    except ImportError:  # diffusers puts a stand-in where a scheduler's own requirement is missing
+        raise MissingExtra(f"scheduler {name} needs scipy: pip install scipy, or take another scheduler") from None
     if hasattr(scheduler, "set_begin_index"):
         _start_at_zero(scheduler)
     return scheduler

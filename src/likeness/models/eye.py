@@ -18,15 +18,15 @@ from .mini import tokenize
 
 ASSET = Path(__file__).parent.parent / "assets" / "eye"
 SIZE = 128
-# Vision: 64 patches of 16 px; text: the vocabulary is the tokenizer's. About 9 M parameters.
+# Vision: 64 patches of 16 px; text: the vocabulary is the tokenizer's. About 3 M parameters.
 CONFIG: dict[str, Any] = {
     "projection_dim": 128,
     "vision_config": {
-        "image_size": SIZE, "patch_size": 16, "hidden_size": 256, "intermediate_size": 1024,
-        "num_hidden_layers": 6, "num_attention_heads": 4,
+        "image_size": SIZE, "patch_size": 16, "hidden_size": 192, "intermediate_size": 768,
+        "num_hidden_layers": 6, "num_attention_heads": 3,
     },
     "text_config": {
-        "hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 3, "num_attention_heads": 3,
+        "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 2, "num_attention_heads": 2,
         "max_position_embeddings": 77,
     },
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """`judge`: attribute heads on a small convolutional network. It enters no loss; the scores that we publish are its.
 
-Its architecture (a residual network), seed and labels-as-classes objective differ from `eye`'s, so that a model tuned to
-please one does not please the other for free. Residual blocks: He et al. 2016.
+Its architecture (a residual network), seed and labels-as-classes objective differ from `eye`'s, so that a model tuned
+to please one does not please the other for free. Residual blocks: He et al. 2016.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Block(nn.Module):
             nn.Conv2d(inner, outer, 3, stride, 1, bias=False), nn.BatchNorm2d(outer), nn.ReLU(),
             nn.Conv2d(outer, outer, 3, 1, 1, bias=False), nn.BatchNorm2d(outer),
         )  # fmt: skip
-        self.shortcut = nn.Identity() if stride == 1 and inner == outer else nn.Conv2d(inner, outer, 1, stride, bias=False)
+        self.shortcut = (
+            nn.Identity() if stride == 1 and inner == outer else nn.Conv2d(inner, outer, 1, stride, bias=False)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.body(x) + self.shortcut(x))
@@ -85,7 +87,9 @@ class Judge:
         if not (path / "model.safetensors").exists():
             raise ModelNotFound(f"no judge in {path}: train one with `likeness train judge --data DIR`")
         net = JudgeNet(tuple(json.loads((path / "config.json").read_text())["widths"]))
-        net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path / "model.safetensors").items()})
+        net.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in load_file(path / "model.safetensors").items()}
+        )
         return cls(net)
 
     @torch.inference_mode()

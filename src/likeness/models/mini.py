@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..files import write_json
 
-# f8, 8 latent channels, few blocks at high resolution: about 4 times quicker on a CPU than an AutoencoderKL of that size.
+# f8, 8 latent channels, few blocks at high resolution: about 4 times quicker on a CPU than an AutoencoderKL.
 AUTOENCODER: dict[str, Any] = {
     "encoder_block_out_channels": (64, 64, 64, 64), "decoder_block_out_channels": (64, 64, 64, 64),
     "num_encoder_blocks": (0, 0, 2, 3), "num_decoder_blocks": (3, 3, 1, 0), "latent_channels": 8,
@@ -56,13 +56,13 @@ def _schedule(prediction: str, zero_terminal_snr: bool) -> dict[str, Any]:
 
 
 def build(shape: Shape, tokenizer: Any, vae: Any, start: str | Path | None = None) -> Parts:
-    """Networks of the given shape; with `start`, a pipeline folder, its UNet, and its text encoder if the words agree."""
+    """Networks of the given shape; with `start` (a pipeline folder) its UNet, and its text encoder if words agree."""
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
     unet = UNet2DConditionModel(
-        sample_size=shape.size // 8, in_channels=8, out_channels=8, block_out_channels=shape.channels, layers_per_block=1,
-        down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * (len(shape.channels) - 1),
+        sample_size=shape.size // 8, in_channels=8, out_channels=8, block_out_channels=shape.channels,
+        layers_per_block=1, down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * (len(shape.channels) - 1),
         up_block_types=("CrossAttnUpBlock2D",) * (len(shape.channels) - 1) + ("UpBlock2D",),
         cross_attention_dim=shape.text_width, attention_head_dim=8,
     ).to(memory_format=torch.channels_last)  # fmt: skip
@@ -125,14 +125,18 @@ def pipeline(parts: Parts, prediction: str = "v_prediction", zero_terminal_snr: 
     )  # fmt: skip
 
 
-def draw(parts: Parts, prompts: Sequence[str], seeds: Sequence[int], steps: int, guidance: float = 4.0) -> list[np.ndarray]:
+def draw(
+    parts: Parts, prompts: Sequence[str], seeds: Sequence[int], steps: int, guidance: float = 4.0
+) -> list[np.ndarray]:
     """One row a seed: (prompts, H, W, 3) uint8. For previews; `generate` is the way to draw faces."""
     made = pipeline(parts)
     made.set_progress_bar_config(disable=True)
     rows = []
     for seed in seeds:
         noise = [torch.Generator().manual_seed(seed) for _ in prompts]
-        pixels = made(list(prompts), num_inference_steps=steps, guidance_scale=guidance, generator=noise, output_type="np").images
+        pixels = made(
+            list(prompts), num_inference_steps=steps, guidance_scale=guidance, generator=noise, output_type="np"
+        ).images
         rows.append((pixels * 255).round().astype("uint8"))
     return rows
 
@@ -145,7 +149,8 @@ def save(parts: Parts, target: str | Path, prediction: str = "v_prediction", zer
     import copy
 
     target = Path(target)
-    halves = Parts(*(copy.deepcopy(m).half() for m in (parts.unet, parts.text_encoder)), parts.tokenizer, copy.deepcopy(parts.vae).half())
+    unet, text_encoder, vae = (copy.deepcopy(m).half() for m in (parts.unet, parts.text_encoder, parts.vae))
+    halves = Parts(unet, text_encoder, parts.tokenizer, vae)
     pipeline(halves, prediction, zero_terminal_snr).save_pretrained(target)
     for part in ("unet", "vae", "text_encoder"):
         config = target / part / "config.json"

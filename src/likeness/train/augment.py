@@ -41,5 +41,7 @@ def jittered(pixels: Tensor, seeds: Sequence[int], shift: int = 6, light: float 
         out.append([[mirror * zoom, angle, across], [-angle, zoom, down]])
     grid = F.affine_grid(torch.tensor(out), list(pixels.shape), align_corners=False)
     moved = F.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
-    strengths = torch.tensor([[random.Random(s ^ i).uniform(-light, light) for i in (1, 2)] for s in seeds]).view(-1, 2, 1, 1, 1)
+    strengths = torch.tensor([[random.Random(s ^ i).uniform(-light, light) for i in (1, 2)] for s in seeds]).view(
+        -1, 2, 1, 1, 1
+    )
     return (moved * (1 + strengths[:, 0]) + strengths[:, 1]).clamp(-1, 1)

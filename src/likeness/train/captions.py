@@ -1,4 +1,4 @@
-"""A fresh caption for each sample at each epoch, so that a model learns language and not templates; and rarity weights."""
+"""A fresh caption for each sample at each epoch, so that a model learns language, not templates; and rarity weights."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def rarity(people: Sequence[Attributes], common: float = 0.03, most: float = 5.0
 
 
 DECADES = tuple(range(10, 80, 10))
-VALUES = {pair: i for i, pair in enumerate([(n, v) for n, f in FIELDS.items() for v in f.values] + [("age", str(d)) for d in DECADES])}
+VALUES = {
+    pair: i
+    for i, pair in enumerate([(n, v) for n, f in FIELDS.items() for v in f.values] + [("age", str(d)) for d in DECADES])
+}
 
 
 def told_values(told: Attributes) -> np.ndarray:
@@ -56,6 +59,12 @@ def told_values(told: Attributes) -> np.ndarray:
             value = str(min(max(told.age.low // 10 * 10, DECADES[0]), DECADES[-1]))
         found[VALUES[(name, value)]] = 1
     return found
+
+
+def said_fields(told: Attributes) -> np.ndarray:
+    """Ones for every value of the fields about which something is said, (len(VALUES),) float32."""
+    said = told.said()
+    return np.array([name in said for name, _ in VALUES], np.float32)
 
 
 def _values(person: Attributes) -> list[tuple[str, str]]:
@@ -70,5 +79,7 @@ def contrary(attributes: Attributes, random_: random.Random, fields: Sequence[st
     said = attributes.said()
     name = random_.choice([f for f in fields if f in said] or ["gender"])
     value = said.get(name)
-    other = random_.choice([v for v in FIELDS[name].values if v != value and v not in (value if FIELDS[name].many and value else ())])
+    other = random_.choice(
+        [v for v in FIELDS[name].values if v != value and v not in (value if FIELDS[name].many and value else ())]
+    )
     return replace(attributes, **{name: (other,) if FIELDS[name].many else other})  # type: ignore[arg-type]

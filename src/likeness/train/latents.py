@@ -62,7 +62,9 @@ def cached_latents(
 def _encode(files: Sequence[Path], vae: Any, size: int, runtime: Runtime) -> Tensor:
     pixels = to_pixels(files, size).to(runtime.device)
     with runtime.autocast():
-        variants = [vae.encode(p.contiguous(memory_format=torch.channels_last)).latents for p in (pixels, pixels.flip(-1))]
+        variants = [
+            vae.encode(p.contiguous(memory_format=torch.channels_last)).latents for p in (pixels, pixels.flip(-1))
+        ]
     return torch.stack(variants, 1).half().cpu()  # (B, 2, C, h, w)
 
 

@@ -1,7 +1,7 @@
 """The only training loop. A recipe supplies modules and a loss; hooks log, preview and check.
 
-Progress is counted in images. Everything random is a pure function of (seed, step), so a run that was killed goes on from
-its last checkpoint to bit-identical weights (on a CPU, with the same number of threads).
+Progress is counted in images. Everything random is a pure function of (seed, step), so a run that was killed goes on
+from its last checkpoint to bit-identical weights (on a CPU, with the same number of threads).
 """
 
 from __future__ import annotations
@@ -113,7 +113,12 @@ def train(recipe: Recipe, config: LoopConfig, run: RunFolder, runtime: Runtime, 
 
 
 def advance(
-    recipe: Recipe, step: int, config: LoopConfig, runtime: Runtime, named: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
+    recipe: Recipe,
+    step: int,
+    config: LoopConfig,
+    runtime: Runtime,
+    named: dict[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
 ) -> Tensor:
     """One optimizer step; returns the mean loss, detached."""
     batch = recipe.batch(step)
@@ -122,7 +127,8 @@ def advance(
     if not torch.isfinite(loss):
         files = ", ".join(recipe.names(step)[:4])
         raise TrainingError(
-            f"loss is {loss.item()} at step {step} (files: {files}, ...): lower the learning rate, use --precision fp32, or look at the files"
+            f"loss is {loss.item()} at step {step} (files: {files}, ...): "
+            "lower the learning rate, use --precision fp32, or look at the files"
         )
     loss.backward()
     nn.utils.clip_grad_norm_(list(named.values()), config.clip)

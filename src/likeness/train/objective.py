@@ -1,4 +1,4 @@
-"""What the denoiser is asked for, as pure functions on tensors. Broadcast over (B, ...) with per-sample scalars (B,)."""
+"""What the denoiser is asked for, as pure functions on tensors: (B, ...) with one scalar a sample, (B,)."""
 
 from __future__ import annotations
 
@@ -50,6 +50,10 @@ def check(prediction: str, zero_terminal_snr: bool, min_snr: float | None) -> No
         raise ConfigError(f"prediction must be one of {', '.join(PREDICTIONS)}, not {prediction!r}")
     if zero_terminal_snr and min_snr is not None:
         # Lin et al. 2023: with zero terminal SNR min(SNR, g) is 0 at the step that sampling starts from.
-        raise ConfigError("min_snr cannot go with zero_terminal_snr: the last timestep would have weight 0; leave one out")
+        raise ConfigError(
+            "min_snr cannot go with zero_terminal_snr: the last timestep would have weight 0; leave one out"
+        )
     if zero_terminal_snr and prediction == "epsilon":
-        raise ConfigError("zero_terminal_snr needs prediction=v_prediction: at SNR 0 the noise tells nothing about the image")
+        raise ConfigError(
+            "zero_terminal_snr needs prediction=v_prediction: at SNR 0 the noise tells nothing about the image"
+        )

@@ -15,7 +15,9 @@ class Sampler:
     weight 5 comes five times as often as one of weight 1. `rank` of `world` workers take every `world`-th position.
     """
 
-    def __init__(self, count: int, batch: int, seed: int, weights: np.ndarray | None = None, rank: int = 0, world: int = 1):
+    def __init__(
+        self, count: int, batch: int, seed: int, weights: np.ndarray | None = None, rank: int = 0, world: int = 1
+    ):
         if count < 1:
             raise UsageError("no training images: check --data and its split column")
         self.count, self.batch, self.seed, self.rank, self.world = count, batch, seed, rank, world

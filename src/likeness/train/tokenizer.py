@@ -22,7 +22,9 @@ def train_tokenizer(folder: str | Path, people: Sequence[Attributes], size: int,
         texts = [describe(people[i % len(people)], "paragraph", i) for i in range(captions)]
         words = list(vocabulary()) * 50  # every word that the grammar knows becomes one token, however rare
         vocab, merges = _bpe([*texts, *words], size)
-        tokenizer = CLIPTokenizer(vocab=vocab, merges=merges, unk_token=END, bos_token=START, eos_token=END, pad_token=END)
+        tokenizer = CLIPTokenizer(
+            vocab=vocab, merges=merges, unk_token=END, bos_token=START, eos_token=END, pad_token=END
+        )
         tokenizer.model_max_length = 77
         tokenizer.save_pretrained(folder)
     return CLIPTokenizer.from_pretrained(folder)
@@ -47,7 +49,8 @@ def _bpe(texts: list[str], size: int) -> tuple[dict[str, int], list[tuple[str, s
     )
     tokenizer.train_from_iterator(texts, trainer)
     model = json.loads(tokenizer.to_str())["model"]
-    merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]]
+    pairs = (m.split(" ") if isinstance(m, str) else m for m in model["merges"])  # the library has written both forms
+    merges = [(left, right) for left, right in pairs]
     # CLIP's order: bytes, bytes that end a word, merges, special tokens.
     tokens = sorted(alphabet) + [f"{c}</w>" for c in sorted(alphabet)] + ["".join(m) for m in merges]
     vocab = {token: i for i, token in enumerate(dict.fromkeys([*tokens, START, END]))}

@@ -1,7 +1,7 @@
 """The autoencoder of `mini`: pictures of 128 px <-> latents of 16x16x8, in two phases of one run.
 
-First a pyramid of L1 distances with image gradients, and noise on the latents so that the decoder bears a denoiser's small
-errors; then, over the last part, a patch discriminator with the hinge loss (Lim & Ye 2017) for sharper eyes and hair.
+First a pyramid of L1 distances with image gradients, and noise on the latents so that the decoder bears a denoiser's
+small errors; then, over the last part, a patch discriminator with the hinge loss (Lim & Ye 2017) for sharper eyes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """`likeness train autoencoder`. `adversarial` is the share of the run, at its end, in which the discriminator counts."""
+    """`likeness train autoencoder`. `adversarial` is the last share of the run, in which the discriminator counts."""
 
     data: str
     output: str = "runs/autoencoder"
@@ -95,7 +95,10 @@ def critic(width: int = 32) -> nn.Sequential:
     """A patch discriminator (Isola et al. 2017): each output sees 46 pixels."""
     layers: list[nn.Module] = [nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2)]
     for i in (1, 2):
-        layers += [nn.utils.parametrizations.spectral_norm(nn.Conv2d(width * i, width * i * 2, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        layers += [
+            nn.utils.parametrizations.spectral_norm(nn.Conv2d(width * i, width * i * 2, 4, 2, 1)),
+            nn.LeakyReLU(0.2),
+        ]
     return nn.Sequential(*layers, nn.Conv2d(width * 4, 1, 3, 1, 1))
 
 
@@ -109,7 +112,9 @@ def load(start: str | Path | None) -> Any:
     return AutoencoderTiny.from_pretrained(folder)
 
 
-def run(config: AutoencoderConfig, runtime: Runtime, progress: Progress = lambda stage, done, total: None) -> tuple[Path, State]:
+def run(
+    config: AutoencoderConfig, runtime: Runtime, progress: Progress = lambda stage, done, total: None
+) -> tuple[Path, State]:
     """Train, or go on training, in `config.output`; write the averaged weights to `<output>/vae`."""
     files = [Path(config.data) / r.file_name for r in read_faces(config.data, config.split)]
     folder = RunFolder(config.output)

@@ -69,7 +69,11 @@ class JudgeRecipe:
         total = torch.zeros(len(pixels), device=device)
         for column, logits in enumerate(self.net(pixels, generator).values()):
             total = total + F.cross_entropy(
-                logits.float(), labels[:, column], ignore_index=-1, reduction="none", label_smoothing=self.config.smoothing
+                logits.float(),
+                labels[:, column],
+                ignore_index=-1,
+                reduction="none",
+                label_smoothing=self.config.smoothing,
             )
         return total  # (B,)
 
@@ -81,7 +85,8 @@ def run(config: JudgeConfig, runtime: Runtime, progress: Progress = lambda stage
     folder.write_config(config, images=len(records), device=str(runtime.device), precision=runtime.precision)
     pictures = Pictures([Path(config.data) / r.file_name for r in records], judge.SIZE, progress)
     torch.manual_seed(config.loop.seed)
-    recipe = JudgeRecipe(config, records, pictures, judge.JudgeNet(config.widths).to(memory_format=torch.channels_last))
+    net = judge.JudgeNet(config.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    recipe = JudgeRecipe(config, records, pictures, net)
     total = config.loop.images
     state = train(recipe, config.loop, folder, runtime, [lambda s: progress("judge", s.images, total)])
     with averaged(recipe.modules, state.ema):
@@ -96,5 +101,7 @@ def save(net: judge.JudgeNet, config: JudgeConfig, target: Path) -> Path:
     tensors = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in net.state_dict().items()}
     with atomic_path(target / "model.safetensors") as temporary:
         save_file(tensors, temporary)
-    write_text(target / "config.json", json.dumps({"widths": list(config.widths), "heads": judge.HEADS}, indent=2) + "\n")
+    write_text(
+        target / "config.json", json.dumps({"widths": list(config.widths), "heads": judge.HEADS}, indent=2) + "\n"
+    )
     return target

@@ -1,4 +1,4 @@
-"""`mini`: tokenizer -> autoencoder -> latents -> text encoder and UNet -> a StableDiffusionPipeline that diffusers loads."""
+"""`mini`: tokenizer -> autoencoder -> latents -> text encoder and UNet -> a pipeline that diffusers loads."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class MiniConfig:
 
 @dataclass
 class Batch:
-    """Scaled latents (B, C, h, w), token ids (B, 77), what each caption says (B, values), and whether only words count."""
+    """Scaled latents (B, C, h, w), token ids (B, 77), what each caption says (B, values), if only words count."""
 
     latents: Tensor
     tokens: Tensor
@@ -66,15 +66,19 @@ class Batch:
 class MiniRecipe:
     """Text encoder and UNet trained together on cached latents; the caption of each draw is written anew.
 
-    A denoiser's gradient alone teaches a text encoder hardly anything in a day on a CPU: unlike captions end in the same
-    state, and the same face is drawn for them. So a linear head reads back, from the text encoder's last state, what the
-    caption said; the first `language_images` train on nothing else. The head is not part of the pipeline.
+    A denoiser's gradient alone teaches a text encoder hardly anything in a day on a CPU: unlike captions end in the
+    same state, and the same face is drawn for them. So a linear head reads back, from the text encoder's last state,
+    what the caption said; the first `language_images` train on nothing else. The head is not part of the pipeline.
     """
 
     def __init__(self, config: MiniConfig, records: list[FaceRecord], cache: Tensor, parts: mini.Parts):
         self.config, self.records, self.cache, self.parts = config, records, cache, parts
         self.reader = mini.Reader(config.shape.text_width, len(VALUES))
-        self.modules: dict[str, nn.Module] = {"unet": parts.unet, "text_encoder": parts.text_encoder, "reader": self.reader}
+        self.modules: dict[str, nn.Module] = {
+            "unet": parts.unet,
+            "text_encoder": parts.text_encoder,
+            "reader": self.reader,
+        }
         self.people = [r.attributes for r in records if r.attributes]
         weights = rarity(self.people, most=config.rare_at_most)
         self.sampler = Sampler(len(records), config.loop.batch, config.loop.seed, weights)
@@ -134,7 +138,9 @@ def run(config: MiniConfig, runtime: Runtime, progress: Progress = lambda stage,
     folder.write_config(config, images=len(files), device=str(runtime.device), precision=runtime.precision)
     tokenizer = _tokenizer(config, folder, records)
     vae = _autoencoder(config, folder, runtime, progress)
-    cache = latents.cached_latents(files, vae, config.shape.size, folder.path, runtime, lambda a, b: progress("latents", a, b))
+    cache = latents.cached_latents(
+        files, vae, config.shape.size, folder.path, runtime, lambda a, b: progress("latents", a, b)
+    )
     vae.register_to_config(scaling_factor=round(1 / float(cache[:, 0].float().std()), 4))
     torch.manual_seed(config.loop.seed)
     parts = mini.build(config.shape, tokenizer, vae, config.start)
@@ -169,7 +175,9 @@ def _autoencoder(config: MiniConfig, folder: RunFolder, runtime: Runtime, progre
         )
         source, state = autoencoder.run(first, runtime, progress)
         if state.images < loop.images:
-            raise Unfinished(f"autoencoder at {state.images} of {loop.images} images: run the same command again to go on")
+            raise Unfinished(
+                f"autoencoder at {state.images} of {loop.images} images: run the same command again to go on"
+            )
     return autoencoder.load(source)
 
 
