@@ -84,4 +84,6 @@ def build(tokenizer: Any) -> Any:
 
     special = {k: getattr(tokenizer, k) for k in ("bos_token_id", "eos_token_id", "pad_token_id")}
     text = CONFIG["text_config"] | {"vocab_size": len(tokenizer)} | special
-    return CLIPModel(CLIPConfig(text_config=text, vision_config=CONFIG["vision_config"], projection_dim=CONFIG["projection_dim"]))
+    return CLIPModel(
+        CLIPConfig(text_config=text, vision_config=CONFIG["vision_config"], projection_dim=CONFIG["projection_dim"])
+    )

@@ -40,7 +40,7 @@ FAMILIES: dict[str, Family] = {
     row.name: row
     for row in (
         # Guidance of `mini` is the best found on its own captions; SD families keep the values that their users expect.
-        StableDiffusion("mini", steps=30, guidance=4.0, scheduler="dpm++2m", largest=512, batch=16, half_on_gpu=False),
+        StableDiffusion("mini", steps=30, guidance=3.0, scheduler="dpm++2m", largest=512, batch=16, half_on_gpu=False),
         StableDiffusion("sd15", steps=50, guidance=7.5, scheduler="pndm", largest=2048, batch=4),
         StableDiffusion("sd21", steps=50, guidance=7.5, scheduler="ddim", largest=2048, batch=2),
         SDXL("sdxl", steps=50, guidance=7.5, scheduler="euler", largest=2048, batch=1),

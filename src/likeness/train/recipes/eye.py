@@ -62,7 +62,7 @@ class EyeConfig:
 
 @dataclass
 class Batch:
-    """Pixels (B, 3, H, W), token ids (B, 1 + changed, 77), and by value what is known (B, V), of which field, what is told."""
+    """Pixels (B, 3, H, W) and token ids (B, 1 + n, 77); by value: shown, known, told (.., V)."""
 
     pixels: Tensor
     tokens: Tensor
@@ -72,7 +72,7 @@ class Batch:
 
 
 class EyeRecipe:
-    """Both towers from scratch, and from few faces: the contrastive loss alone stays near chance for the first ten thousands.
+    """Both towers from scratch: on few faces the contrastive loss alone stays near chance.
 
     One linear head, shared by both towers, reads attribute values from the joint space; it is not part of the model.
     """
