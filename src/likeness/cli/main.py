@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("likeness.cli.inspect:inspect", "Show how a picture was drawn."),
     "train": ("likeness.cli.train:app", "Train a model, or go on training it."),
     "evaluate": ("likeness.cli.evaluate:app", "Measure a model and print the table with intervals."),
+    "data": ("likeness.cli.data:app", "Prepare, check, merge and describe face data sets."),
     "doctor": ("likeness.cli.doctor:doctor", "Check this machine, and say what to do about what is missing."),
 }
 DEBUG = "--debug"

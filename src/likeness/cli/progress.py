@@ -10,7 +10,10 @@ from functools import partial
 
 @contextlib.contextmanager
 def stages(show: bool = True, unit: str = "images") -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a callback `(stage, done, total)`; each stage has a bar of its own. Nothing unless stderr is a terminal."""
+    """Yield a callback `(stage, done, total)`; each stage has a bar of its own. Nothing unless stderr is a terminal.
+
+    A total of 0 is unknown: the bar then shows only that something moves.
+    """
     if not (show and sys.stderr.isatty()):
         yield lambda stage, done, total: None
         return
@@ -34,10 +37,10 @@ def stages(show: bool = True, unit: str = "images") -> Iterator[Callable[[str, i
 
         def tell(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = progress.add_task(stage, total=total, completed=done, rate="")
+                tasks[stage] = progress.add_task(stage, total=total or None, completed=done, rate="")
             task = tasks[stage]
             speed = progress.tasks[task].finished_speed or progress.tasks[task].speed
-            progress.update(task, completed=done, total=total, rate=f"{speed:.1f}/s" if speed else "")
+            progress.update(task, completed=done, total=total or None, rate=f"{speed:.1f}/s" if speed else "")
 
         yield tell
 

@@ -1,0 +1,1 @@
+"""One file per face detector; `..detect.DETECTORS` is the table of them."""
