@@ -7,6 +7,7 @@ from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 
 from likeness.errors import EngineError, UsageError
 from likeness.generate.generator import FaceGenerator
+from likeness.models.family import FAMILIES
 from likeness.models.registry import ASSETS
 from likeness.records import ImageRequest
 
@@ -48,7 +49,7 @@ def test_stock_diffusers_draws_the_same_picture(generator, stock):
         PROMPT,
         negative_prompt="glasses",
         num_inference_steps=3,
-        guidance_scale=4.0,
+        guidance_scale=FAMILIES["mini"].guidance,
         generator=torch.Generator("cpu").manual_seed(7),
     ).images[0]
     assert np.array_equal(pixels(ours), pixels(theirs))
@@ -60,7 +61,7 @@ def test_stock_image_to_image_too(generator, stock, tmp_path):
     start.image.save(tmp_path / "start.png")
     (ours,) = generator.generate(request(image=str(tmp_path / "start.png"), strength=0.7, steps=4))
     theirs = StableDiffusionImg2ImgPipeline(**stock.components, requires_safety_checker=False)(
-        PROMPT, image=start.image, strength=0.7, num_inference_steps=4, guidance_scale=4.0,
+        PROMPT, image=start.image, strength=0.7, num_inference_steps=4, guidance_scale=FAMILIES["mini"].guidance,
         generator=torch.Generator("cpu").manual_seed(7),
     ).images[0]  # fmt: skip
     assert np.array_equal(pixels(ours), pixels(theirs))
@@ -141,7 +142,7 @@ def test_the_sample_says_what_was_used(generator):
     (sample,) = generator.generate(ImageRequest(PROMPT, steps=2))
     resolved = sample.request
     assert resolved.seed == sample.seed and resolved.width == 128 and resolved.scheduler == "dpm++2m"
-    assert resolved.guidance == 4.0 and len(sample.fingerprint) == 64 and sample.seconds > 0
+    assert resolved.guidance == FAMILIES["mini"].guidance and len(sample.fingerprint) == 64 and sample.seconds > 0
 
 
 def test_notes_say_what_mini_does_not_know_and_what_it_did_not_read(generator):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from ..files import write_json
 
 # f8, 8 latent channels, few blocks at high resolution: about 4 times quicker on a CPU than an AutoencoderKL.
@@ -84,7 +85,15 @@ def _start_from(parts: Parts, start: Path) -> None:
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    parts.unet.load_state_dict(UNet2DConditionModel.from_pretrained(start, subfolder="unet").state_dict())
+    try:
+        unet = UNet2DConditionModel.from_pretrained(start, subfolder="unet")
+        parts.unet.load_state_dict(unet.state_dict())
+    except OSError:
+        raise UsageError(
+            f"{start} holds no pipeline to start from: give --start a folder with unet/, vae/, tokenizer/"
+        ) from None
+    except RuntimeError:
+        raise UsageError(f"the UNet in {start} has other sizes: set `shape` to its, or leave --start out") from None
     if load_tokenizer(start).get_vocab() == parts.tokenizer.get_vocab():
         text_encoder = CLIPTextModel.from_pretrained(start, subfolder="text_encoder", dtype=torch.float32)
         parts.text_encoder.load_state_dict(text_encoder.state_dict())

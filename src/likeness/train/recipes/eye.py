@@ -7,6 +7,7 @@ subject such hard negatives teach what random ones seldom do (Yuksekgonul et al.
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from ...data.labels import read_faces
 from ...evaluate import floor
+from ...files import write_json
 from ...grammar import describe
 from ...models import eye
 from ...models.mini import load_tokenizer, tokenize, tokenizer_files
@@ -161,8 +163,9 @@ def save(model: Any, tokenizer: Any, target: Path) -> Path:
     import copy
 
     halves = copy.deepcopy(model).half()
-    halves.config.dtype = "float32"
     halves.save_pretrained(target)
+    config = target / "config.json"
+    write_json(config, json.loads(config.read_text()) | {"dtype": "float32"})  # so that it loads as fp32
     tokenizer.save_pretrained(target)
     for name, text in tokenizer_files(tokenizer).items():
         (target / name).write_text(text, encoding="utf-8")
