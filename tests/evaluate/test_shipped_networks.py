@@ -39,7 +39,7 @@ def judged(people):
     return predictions(judge_model.Judge.load(), [case.picture for case in people])
 
 
-# Below what they reach, above chance (0.5, 0.5, 0.14): who answers these can see. The small `eye` is no judge of glasses.
+# Below what they reach, above chance (0.5, 0.5, 0.14): who answers these can see. `eye` is no judge of glasses.
 @pytest.mark.parametrize(
     ("trait", "by_judge", "by_eye"), [("gender", 0.8, 0.65), ("glasses", 0.9, None), ("ethnicity", 0.4, 0.2)]
 )
