@@ -169,7 +169,11 @@ def pages():
 
 def test_the_tree_in_the_readme_is_true(pages):
     shown = pages.tree()
-    rooms = {p.name for p in PACKAGE.iterdir() if p.suffix == ".py" or p.is_dir() and any(p.glob("[!_]*"))}
+    rooms = {
+        p.name
+        for p in PACKAGE.iterdir()
+        if p.suffix == ".py" or p.name[0] != "_" and p.is_dir() and any(p.glob("[!_]*"))
+    }
     assert not [r for r in rooms if not re.search(rf"^\s+{re.escape(r)}/?\s", shown, re.M)]
     assert not re.findall(r"^\s+\w+/$", shown.replace("likeness/", ""), re.M), "a room says nothing of itself"
     assert (ROOT / "README.md").read_text(encoding="utf-8") == pages.readme(), "run make docs"
