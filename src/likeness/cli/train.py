@@ -21,7 +21,9 @@ RECIPES = {
 }
 
 app = typer.Typer(
-    no_args_is_help=True, help="Train a model, or go on training: the newest checkpoint in --output is taken up."
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Train a model, or go on training: the newest checkpoint in --output is taken up.",
 )
 
 Data = Annotated[Path, typer.Option(help="Folder with labels.jsonl or metadata.jsonl and its pictures.")]
@@ -71,13 +73,14 @@ def resolve(recipe: str, preset: str | None, flags: dict[str, Any], loop: dict[s
 
 def _run(recipe: str, config: Any, device: str | None, precision: str | None) -> None:
     from .. import runtime
+    from ..models.stable_diffusion import quiet
     from .progress import stages
 
     module = importlib.import_module(f"likeness.train.recipes.{recipe}")
     found = runtime.choose(device, precision)
     if precision is None:
         found = runtime.choose(device, runtime.fast_precision(found.device))
-    with stages() as progress:
+    with quiet(), stages() as progress:
         result = module.run(config, found, progress)
     typer.echo(f"{result[0] if isinstance(result, tuple) else result}")
 

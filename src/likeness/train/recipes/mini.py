@@ -73,6 +73,8 @@ class MiniRecipe:
 
     def __init__(self, config: MiniConfig, records: list[FaceRecord], cache: Tensor, parts: mini.Parts):
         self.config, self.records, self.cache, self.parts = config, records, cache, parts
+        knows_words = bool(config.start) and not config.new_tokenizer
+        self.language_images = 0 if knows_words else config.language_images
         self.reader = mini.Reader(config.shape.text_width, len(VALUES))
         self.modules: dict[str, nn.Module] = {
             "unet": parts.unet,
@@ -99,7 +101,7 @@ class MiniRecipe:
             texts.append(text)
             told.append(told_values(said))
             picked.append(self.cache[index, int(mirrored)])
-        language = step * self.config.loop.batch < self.config.language_images
+        language = step * self.config.loop.batch < self.language_images
         return Batch(
             torch.stack(picked).float() * self.scale,
             mini.tokenize(self.parts.tokenizer, texts),
