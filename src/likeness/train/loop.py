@@ -182,8 +182,11 @@ def restore(
             parameter.copy_(tensors[f"weight/{name}"])
             ema[name].copy_(tensors[f"ema/{name}"])
             for key in ("step", "exp_avg", "exp_avg_sq"):
-                if (kept := tensors.get(f"optimizer/{name}/{key}")) is not None:  # None: it has had no gradient yet
-                    optimizer.state[parameter][key] = kept.to(parameter.device)
+                if (kept := tensors.get(f"optimizer/{name}/{key}")) is None:
+                    continue  # it has had no gradient yet
+                # in the parameter's own memory layout: the fused optimizer pairs elements by their place in memory
+                like = torch.empty_like(parameter) if kept.shape == parameter.shape else kept.to(parameter.device)
+                optimizer.state[parameter][key] = like.copy_(kept)
         for name, buffer in buffers.items():
             buffer.copy_(tensors[f"buffer/{name}"])
 
