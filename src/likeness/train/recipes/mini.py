@@ -97,7 +97,8 @@ class MiniRecipe:
             seed = sample_seed(self.config.loop.seed, position)
             random_ = random.Random(seed)
             mirrored, silent = random_.random() < 0.5, random_.random() < self.config.caption_dropout
-            text, said = ("", Attributes()) if silent else caption(self.people[index], seed, mirrored)
+            of_caption = random_.getrandbits(32)  # `seed` would repeat the two draws above
+            text, said = ("", Attributes()) if silent else caption(self.people[index], of_caption, mirrored)
             texts.append(text)
             told.append(told_values(said))
             picked.append(self.cache[index, int(mirrored)])
@@ -143,7 +144,8 @@ def run(config: MiniConfig, runtime: Runtime, progress: Progress = lambda stage,
     cache = latents.cached_latents(
         files, vae, config.shape.size, folder.path, runtime, lambda a, b: progress("latents", a, b)
     )
-    vae.register_to_config(scaling_factor=round(1 / float(cache[:, 0].float().std()), 4))
+    if config.autoencoder or not config.start:  # a UNet that is taken over was trained at its own scale
+        vae.register_to_config(scaling_factor=round(1 / float(cache[:, 0].float().std()), 4))
     torch.manual_seed(config.loop.seed)
     parts = mini.build(config.shape, tokenizer, vae, config.start)
     recipe = MiniRecipe(config, records, cache, parts)
