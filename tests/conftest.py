@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,18 @@ def root() -> Path:
 def faces() -> Path:
     """The shipped folder of labelled test faces."""
     return ROOT / "src" / "likeness" / "assets" / "faces"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`tiny("sd15")`: the folder of a tiny pipeline of that family (sd15, sd21, sdxl), made once."""
+    from tiny import build
+
+    made: dict[str, Path] = {}
+
+    def of(family: str) -> Path:
+        if family not in made:
+            made[family] = build(family, tmp_path_factory.mktemp(family) / family)
+        return made[family]
+
+    return of

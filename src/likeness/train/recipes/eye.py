@@ -50,10 +50,14 @@ CHANGED = (
 
 @dataclass(frozen=True)
 class EyeConfig:
-    """`likeness train eye`. `held_out` faces of the split are never trained on: the floor of Frechet distances."""
+    """`likeness train eye`. `held_out` faces of the split are never trained on: the floor of Frechet distances.
+
+    `start` is a folder with a trained `eye` to go on from, such as the shipped one.
+    """
 
     data: str
     output: str = "runs/eye"
+    start: str | None = None
     tokenizer: str | None = None
     split: str | None = "train"
     held_out: int = 1_500
@@ -144,10 +148,11 @@ def run(config: EyeConfig, runtime: Runtime, progress: Progress = lambda stage, 
     used, kept = held_out(records, min(config.held_out, len(records) // 4))
     folder = RunFolder(config.output)
     folder.write_config(config, images=len(used), device=str(runtime.device), precision=runtime.precision)
-    tokenizer = load_tokenizer(config.tokenizer or Path(eye.ASSET).parent / "mini")
+    begun = eye.Eye.load(config.start, runtime) if config.start else None
+    tokenizer = begun.tokenizer if begun else load_tokenizer(config.tokenizer or Path(eye.ASSET).parent / "mini")
     pictures = Pictures([Path(config.data) / r.file_name for r in used], eye.SIZE, progress)
     torch.manual_seed(config.loop.seed)
-    recipe = EyeRecipe(config, used, pictures, eye.build(tokenizer), tokenizer)
+    recipe = EyeRecipe(config, used, pictures, begun.model if begun else eye.build(tokenizer), tokenizer)
     total = config.loop.images
     state = train(recipe, config.loop, folder, runtime, [lambda s: progress("eye", s.images, total)])
     with averaged(recipe.modules, state.ema):
