@@ -13,7 +13,6 @@ import os
 import sys
 import tempfile
 import time
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +100,9 @@ def agreement(one: Path, other: Path) -> float:
     return 99.0 if error == 0 else 10 * math.log10(255**2 / error)
 
 
-def compare_faces(paths: list[Path], made: Path, theirs: dict[str, Any]) -> tuple[list[float], list[float]]:
-    """dB between ours and the same squares cut from whole pictures, and how far the squares of both sides are apart, as
-    a part of their side: two searches, of a whole picture and of a small copy, never end in the very same pixel."""
-    from PIL import Image
-
-    from likeness.data.crop import CropConfig, Square, cut
+def compare_faces(paths: list[Path], made: Path, loop: Path, theirs: dict[str, Any]) -> tuple[list[float], list[float]]:
+    """dB between the two sides' own pictures, and how far their squares are apart, as a part of their side."""
+    from likeness.data.crop import Square
     from likeness.data.manifest import Manifest
 
     found, apart = [], []
@@ -116,11 +112,7 @@ def compare_faces(paths: list[Path], made: Path, theirs: dict[str, Any]) -> tupl
             continue
         row, other = rows[path.stem], theirs[path.stem]
         square = Square(*row.extra["crop"])
-        buffer = BytesIO()
-        cut(Image.open(path).convert("RGB"), square, CropConfig(size=SIZE)).save(buffer, "PNG")
-        whole = made.parent / "whole.png"
-        whole.write_bytes(buffer.getvalue())
-        found.append(agreement(made / row.file_name, whole))
+        found.append(agreement(made / row.file_name, loop / f"{path.stem}.png"))
         apart.append(math.hypot(square.x - other.x, square.y - other.y) / other.side)
     return found, apart
 
@@ -142,7 +134,7 @@ def measure(place: Path, kind: str, options: argparse.Namespace) -> dict[str, An
         rates.append(found["rate"])
         wholes.append(found["whole"])
     if faces:
-        decibels, apart = compare_faces(paths, made, theirs)
+        decibels, apart = compare_faces(paths, made, loop, theirs)
     else:
         decibels = [agreement(loop / f"{p.stem}.png", made / "images" / f"{p.stem}.png") for p in paths]
         apart = [0.0]
