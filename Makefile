@@ -10,7 +10,7 @@ LIKENESS := $(VENV)/bin/likeness
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help face test check format smoke torture bench docs clean
+.PHONY: help face test check format smoke torture browser bench docs clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
@@ -41,13 +41,17 @@ smoke: $(VENV)/.installed-train  ## the whole road in tiny steps: train, draw, i
 	for recipe in mini eye judge; do \
 	  $(LIKENESS) train $$recipe --preset smoke/$$recipe --data src/likeness/assets/faces --set split=test --output $(RUN)/$$recipe || exit; \
 	done
-	$(LIKENESS) generate "a smiling man with a beard" --model $(RUN)/mini/pipeline --steps 4 --output $(RUN)/face.png
+	$(LIKENESS) train lora --preset smoke/lora --model $(RUN)/mini/pipeline --data src/likeness/assets/faces --split test --output $(RUN)/lora
+	$(LIKENESS) generate "a smiling man with a beard" --model $(RUN)/mini/pipeline --lora $(RUN)/lora --steps 4 --output $(RUN)/face.png
 	$(LIKENESS) inspect $(RUN)/face.png
 	$(LIKENESS) generate --like $(RUN)/face.png --output $(RUN)/again.png
 	$(LIKENESS) evaluate mini --limit 8 --steps 4 --output $(RUN)/scores
 
 torture: $(VENV)/.installed-test  ## the slow tests: kills, full disks, long runs
 	@$(PYTHON) -m pytest -q -m slow
+
+browser: $(VENV)/.installed-dev  ## the tests that drive a page in Chromium (apt-get install chromium)
+	@$(PYTHON) -m pytest -q -m browser
 
 bench: $(VENV)/.installed-test  ## every script in benchmarks/; each prints a table and writes JSON
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON) $$script; done

@@ -12,7 +12,6 @@ import argparse
 import json
 import multiprocessing
 import platform
-import resource
 import statistics
 import tempfile
 import time
@@ -36,7 +35,13 @@ from likeness.train.recipes.lora import LoraConfig, LoraRecipe
 
 TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "num_hidden_layers": 12}
 TEXT_2 = {"hidden_size": 1280, "intermediate_size": 5120, "num_attention_heads": 20, "num_hidden_layers": 32}
-BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+BETAS = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "clip_sample": False,
+}
 XL = {
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
     "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), "block_out_channels": (320, 640, 1280),
@@ -133,14 +138,17 @@ def alone(side: str, config: LoraConfig, runtime: Runtime) -> float:
 
 def peak(side: str, config: LoraConfig, runtime: Runtime) -> float:
     with quiet():
-        step = SIDES[side](config, runtime)
-        gpu = runtime.device.type == "cuda"
+        step, gpu = SIDES[side](config, runtime), runtime.device.type == "cuda"
         if gpu:
-            torch.cuda.reset_peak_memory_stats()  # loading is not training
+            torch.cuda.reset_peak_memory_stats()  # loading and filling caches is not training
+        else:
+            Path("/proc/self/clear_refs").write_text("5")  # the same for a process, on Linux
         for number in range(2):
             step(number)
-    found = torch.cuda.max_memory_allocated() if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return round(found / 2**30, 2)
+    if gpu:
+        return round(torch.cuda.max_memory_allocated() / 2**30, 2)
+    told = Path("/proc/self/status").read_text()
+    return round(int(told.partition("VmHWM:")[2].split()[0]) / 2**20, 2)
 
 
 READY: dict[str, tuple[LoraRecipe, Any]] = {}
@@ -267,7 +275,7 @@ def random_weights(name: str, folder: Path) -> Path:
     ids = {k: getattr(tokenizer, k) for k in ("bos_token_id", "eos_token_id", "pad_token_id")}
     text = CLIPTextModel(CLIPTextConfig(vocab_size=49408, projection_dim=768, **TEXT, **ids))
     parts = {"vae": vae, "unet": UNet2DConditionModel(**UNETS[name]), "tokenizer": tokenizer, "text_encoder": text,
-             "scheduler": DDPMScheduler(**BETAS)}  # fmt: skip
+             "scheduler": DDPMScheduler(steps_offset=1, clip_sample=False, **BETAS)}  # fmt: skip
     if name == "sdxl":
         second = CLIPTextModelWithProjection(CLIPTextConfig(vocab_size=49408, projection_dim=1280, **TEXT_2, **ids))
         made = StableDiffusionXLPipeline(tokenizer_2=tokenizer, text_encoder_2=second, **parts)

@@ -1,5 +1,7 @@
 import json
+import resource
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -118,11 +120,55 @@ def test_a_full_disk_leaves_the_checkpoint_before(run, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safetensors.torch, "save_file", half)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(TrainingError, match="No space left on device. checkpoint-00000008 is whole: make room"):
         run.save_checkpoint({"a": torch.zeros(1)}, 16)
     monkeypatch.undo()
     assert [p.name for p in run.path.iterdir()] == ["checkpoint-00000008"]
     assert run.load_checkpoint()[1] == 8
+
+
+def test_metrics_on_a_full_disk_are_one_clear_line_and_the_torn_one_is_mended(run):
+    run.log(8, loss=1.0)
+    run.save_checkpoint({"a": torch.ones(1)}, 8)
+    run.close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((run.path / "metrics.jsonl").stat().st_size + 9, hard))
+    try:
+        with pytest.raises(TrainingError, match=r"cannot write .*metrics.jsonl: .*checkpoint-00000008 is whole"):
+            run.log(16, loss=1.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    run.forget_after(8)
+    assert run.metrics() == [{"images": 8, "loss": 1.0}]
+
+
+def test_a_process_that_does_not_write_leaves_no_trace(tmp_path):
+    run = RunFolder(tmp_path, writes=False)
+    run.write_config(Settings())
+    run.log(8, loss=1.0)
+    run.save_checkpoint({"a": torch.ones(1)}, 8)
+    run.sample("grid", Image.new("RGB", (8, 8)), 8)
+    run.forget_after(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_going_back_drops_the_checkpoints_that_come_after(run):
+    for images in (8, 16, 24):
+        run.save_checkpoint({"a": torch.full((1,), float(images))}, images, keep=3)
+    tensors, images = run.load_checkpoint("checkpoint-00000016")
+    assert (float(tensors["a"]), images) == (16, 16)
+    run.forget_after(images)
+    assert [p.name for p in run.checkpoints()] == ["checkpoint-00000008", "checkpoint-00000016"]
+
+
+def test_what_a_whole_checkpoint_needs_is_written_before_it_has_its_name(run):
+    def export(folder):
+        assert not run.checkpoints()
+        (folder / "adapter.bin").write_text("x")
+
+    target = run.save_checkpoint({"a": torch.ones(1)}, 8, export=export)
+    assert {p.name for p in target.iterdir()} == {"adapter.bin", "state.json", "state.safetensors"}
 
 
 def test_what_a_killed_writer_left_is_no_checkpoint_and_goes_with_the_next(run):

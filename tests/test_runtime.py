@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from likeness.errors import ConfigError
-from likeness.runtime import Runtime, choose, default_device, fast_precision
+from likeness.errors import ConfigError, UsageError
+from likeness.runtime import Runtime, alone, choose, default_device, fast_precision, join
 
 
 def test_the_best_device_unless_one_is_named(monkeypatch):
@@ -51,6 +51,22 @@ def test_fast_precision_is_one_that_the_device_takes():
 def test_without_the_private_question_the_cpu_stays_in_fp32(monkeypatch):
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
     assert fast_precision(torch.device("cpu")) == "fp32"
+
+
+def test_alone_there_is_nobody_to_wait_for(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    runtime, tensor = choose("cpu"), torch.ones(2)
+    alone()
+    runtime.wait()
+    runtime.average([tensor])
+    assert join(runtime) is runtime and runtime.main and runtime.any(True) and not runtime.any(False)
+    assert tensor.tolist() == [1, 1]
+
+
+def test_work_for_one_process_refuses_several(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(UsageError, match="4 were launched"):
+        alone()
 
 
 @pytest.mark.gpu

@@ -57,3 +57,29 @@ def text(tokenizer: Any, width: int, cls: Any = None) -> Any:
     special = {k: getattr(tokenizer, k) for k in ("bos_token_id", "eos_token_id", "pad_token_id")}
     sizes = {"hidden_size": width, "intermediate_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2}
     return (cls or CLIPTextModel)(CLIPTextConfig(vocab_size=len(tokenizer), projection_dim=16, **sizes, **special))
+
+
+def lora(model: Path, folder: Path, seed: int = 0, rank: int = 2, alpha: int = 4, size: float = 0.3) -> Path:
+    """A LoRA for the UNet and the text encoders of a saved pipeline, with random weights that can be seen.
+
+    Made by peft and saved by diffusers itself; the file in `folder` is returned.
+    """
+    import torch
+    from diffusers import DiffusionPipeline
+    from diffusers.training_utils import _collate_lora_metadata
+    from peft import LoraConfig, get_peft_model_state_dict
+
+    torch.manual_seed(seed)
+    pipeline = DiffusionPipeline.from_pretrained(model, dtype=torch.float32)
+    parts = {name: getattr(pipeline, name, None) for name in ("unet", "text_encoder", "text_encoder_2")}
+    states, made = {}, {name: part for name, part in parts.items() if part is not None}
+    for name, part in made.items():
+        targets = ["to_k", "to_q", "to_v", "to_out.0"] if name == "unet" else ["q_proj", "k_proj", "v_proj", "out_proj"]
+        part.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets, init_lora_weights="gaussian"))
+        for key, weight in part.named_parameters():
+            if "lora_B" in key:
+                torch.nn.init.normal_(weight, std=size)
+        layers = "unet_lora_layers" if name == "unet" else f"{name}_lora_layers"
+        states[layers] = get_peft_model_state_dict(part)
+    pipeline.save_lora_weights(folder, **states, **_collate_lora_metadata(made))
+    return folder / "pytorch_lora_weights.safetensors"

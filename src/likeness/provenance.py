@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -44,6 +45,7 @@ SAMPLERS: dict[str, tuple[str, str | None]] = {
     "pndm": ("PLMS", None),
 }
 _PAIR = re.compile(r'\s*([\w][\w \-/]*?):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+_LORA = re.compile(r"\s?<lora:([^<>:]+):([+-]?(?:\d+\.?\d*|\.\d+))>")
 
 
 def version() -> str:
@@ -87,7 +89,8 @@ def save_png(
 
     recipe = recipe_of(request, seed, fingerprint, extra)
     info = PngImagePlugin.PngInfo()
-    _add_text(info, "parameters", parameters(request, seed, fingerprint))
+    hashes = {name: row["hash"] for name, row in ((extra or {}).get("drawn") or {}).get("loras", {}).items()}
+    _add_text(info, "parameters", parameters(request, seed, fingerprint, hashes))
     _add_text(info, KEY, json.dumps(recipe, ensure_ascii=False))
     info.add_itxt(XMP_KEY, xmp(request.prompt))
     with atomic_path(path) as temporary:
@@ -95,8 +98,11 @@ def save_png(
     return Path(path)
 
 
-def parameters(request: ImageRequest, seed: int, fingerprint: str) -> str:
-    """The text of A1111's `create_infotext`: prompt, negative prompt, then one line of `key: value` pairs."""
+def parameters(request: ImageRequest, seed: int, fingerprint: str, loras: Mapping[str, str] | None = None) -> str:
+    """The text of A1111's `create_infotext`: prompt, negative prompt, then one line of `key: value` pairs.
+
+    LoRAs stand behind the prompt as `<lora:name:0.8>`; `loras` are their short hashes by name.
+    """
     sampler, schedule = SAMPLERS.get(request.scheduler or "", (request.scheduler or "", None))
     pairs = {
         "Steps": request.steps,
@@ -108,9 +114,10 @@ def parameters(request: ImageRequest, seed: int, fingerprint: str) -> str:
         "Model hash": fingerprint[:10],
         "Model": Path(request.model).name,
         "Denoising strength": f"{request.strength:g}" if request.image else None,
+        "Lora hashes": ", ".join(f"{_lora_label(name)}: {short}" for name, short in (loras or {}).items()) or None,
         "Version": f"likeness {version()}",
     }
-    lines = [request.prompt]
+    lines = [" ".join([request.prompt, *(f"<lora:{_lora_label(n)}:{weight:g}>" for n, weight in request.loras)])]
     if request.negative_prompt:
         lines.append(f"Negative prompt: {request.negative_prompt}")
     lines.append(", ".join(f"{k}: {_quote(v)}" for k, v in pairs.items() if v is not None))
@@ -181,7 +188,10 @@ def parse_parameters(text: str) -> dict[str, Any]:
     pairs = {k.strip().lower(): _unquote(v) for k, v in _PAIR.findall(" ".join(lines[last:]))}
     head = lines[:last]
     split = next((i for i, line in enumerate(head) if line.startswith("Negative prompt:")), len(head))
-    found: dict[str, Any] = {"prompt": "\n".join(head[:split]).strip()}
+    prompt = "\n".join(head[:split])
+    found: dict[str, Any] = {"prompt": _LORA.sub("", prompt).strip()}
+    if loras := tuple((m[1], float(m[2])) for m in _LORA.finditer(prompt)):
+        found["loras"] = loras
     if split < len(head):
         found["negative_prompt"] = "\n".join(head[split:]).removeprefix("Negative prompt:").strip()
     for key, field, kind in (
@@ -212,6 +222,13 @@ def xmp(description: str) -> str:
         "</rdf:Alt></dc:description>"
         '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     )
+
+
+def _lora_label(name: str) -> str:
+    """What A1111 would call a LoRA: its file's name, or its folder's if the file has the name that all have."""
+    parts = re.split(r"[/\\]", name.rstrip("/\\"))
+    plain = len(parts) > 1 and parts[-1] == "pytorch_lora_weights.safetensors"
+    return re.sub(r'[<>:,"]', "_", parts[-2 if plain else -1].removesuffix(".safetensors"))
 
 
 def _texts(path: str | Path) -> dict[str, Any]:

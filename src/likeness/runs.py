@@ -4,7 +4,7 @@ runs/mini/
   config.yaml          as resolved, with the commit and the seed, written before step 0
   metrics.jsonl        one line per logged step
   events.out.*         the same numbers for TensorBoard
-  checkpoint-00012800/ state.safetensors + state.json; progress is counted in images
+  checkpoint-00012800/ state.safetensors + state.json (and what the recipe adds); progress is counted in images
   samples/             pictures drawn on the way
 """
 
@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from .files import atomic_path, read_jsonl, write_text
 
 
 class RunFolder:
-    """Opens or makes a run folder. One process writes to it at a time."""
+    """Opens or makes a run folder. One process writes to it at a time: for the others `writes` is False."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, writes: bool = True) -> None:
+        self.path, self.writes = Path(path), writes
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -43,23 +44,39 @@ class RunFolder:
         """
         import yaml
 
+        if not self.writes:
+            return
         self._tensorboard()
         resolved = {"config": dataclasses.asdict(config), "commit": commit(), **facts}
         write_text(self.path / "config.yaml", yaml.safe_dump(json.loads(json.dumps(resolved)), sort_keys=False))
 
     def log(self, images: int, **values: float) -> None:
-        """Append one line of metrics and the same numbers as TensorBoard scalars."""
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps({"images": images, **values}) + "\n")
-        for name, value in values.items():
-            self._tensorboard().add_scalar(name, value, images)
+        """Append one line of metrics and the same numbers as TensorBoard scalars.
+
+        Raises `TrainingError` when the disk is full.
+        """
+        if not self.writes:
+            return
+        target = self.path / "metrics.jsonl"
+        try:
+            with open(target, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"images": images, **values}) + "\n")
+            for name, value in values.items():
+                self._tensorboard().add_scalar(name, value, images)
+        except OSError as error:
+            raise TrainingError(self._unsaved(target, error)) from None
 
     def metrics(self) -> list[dict[str, Any]]:
         file = self.path / "metrics.jsonl"
         return read_jsonl(file) if file.exists() else []
 
     def forget_after(self, images: int) -> None:
-        """Drop metrics later than `images`, and a torn last line: a run that was resumed counts nothing twice."""
+        """Drop metrics and checkpoints later than `images`, and a torn last line: nothing is counted twice."""
+        if not self.writes:
+            return
+        for late in self.checkpoints():
+            if int(late.name[11:]) > images:
+                shutil.rmtree(late)
         file = self.path / "metrics.jsonl"
         kept = "".join(json.dumps(row) + "\n" for row in self.metrics() if row["images"] <= images)
         if file.exists() and file.read_bytes() != kept.encode():
@@ -70,6 +87,8 @@ class RunFolder:
         import numpy as np
 
         file = self.path / "samples" / f"{name}-{images:07d}.png"
+        if not self.writes:
+            return file
         with atomic_path(file) as temporary:
             image.save(temporary)
         self._tensorboard().add_image(name, np.asarray(image), images, dataformats="HWC")
@@ -80,33 +99,60 @@ class RunFolder:
         found = [p for p in self.path.glob("checkpoint-*") if p.name[11:].isdigit() and (p / "state.json").exists()]
         return sorted(found, key=lambda p: int(p.name[11:]))
 
-    def save_checkpoint(self, tensors: dict[str, Any], images: int, keep: int = 2) -> Path:
-        """Write `checkpoint-<images>` under another name, rename it, then keep only the newest `keep` (1 or more)."""
+    def save_checkpoint(
+        self, tensors: dict[str, Any], images: int, keep: int = 2, export: Callable[[Path], None] | None = None
+    ) -> Path:
+        """Write `checkpoint-<images>` under another name, rename it, then keep only the newest `keep` (1 or more).
+
+        `export` adds files to the folder before it gets its name. Raises `TrainingError` when the disk is full.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         target = self.path / f"checkpoint-{images:08d}"
-        for left in self.path.glob(".checkpoint-*"):  # by a writer that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        temporary = Path(tempfile.mkdtemp(dir=self.path, prefix=".checkpoint-"))
+        if not self.writes:
+            return target
         try:
-            save_file({k: v.detach().contiguous() for k, v in tensors.items()}, temporary / "state.safetensors")
-            write_text(temporary / "state.json", json.dumps({"images": images}))
-            with open(temporary / "state.safetensors", "rb") as file:
-                os.fsync(file.fileno())
-            temporary.chmod(self.path.stat().st_mode & 0o777)  # mkdtemp's folders are private
-            shutil.rmtree(target, ignore_errors=True)
-            os.replace(temporary, target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            for left in self.path.glob(".checkpoint-*"):  # by a writer that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            temporary = Path(tempfile.mkdtemp(dir=self.path, prefix=".checkpoint-"))
+            try:
+                save_file({k: v.detach().contiguous() for k, v in tensors.items()}, temporary / "state.safetensors")
+                if export:
+                    export(temporary)
+                write_text(temporary / "state.json", json.dumps({"images": images}))
+                with open(temporary / "state.safetensors", "rb") as file:
+                    os.fsync(file.fileno())
+                temporary.chmod(self.path.stat().st_mode & 0o777)  # mkdtemp's folders are private
+                shutil.rmtree(target, ignore_errors=True)
+                os.replace(temporary, target)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        except (OSError, SafetensorError, UsageError) as error:
+            raise TrainingError(self._unsaved(target, error)) from None
         for old in self.checkpoints()[:-keep]:
             shutil.rmtree(old)
         return target
 
-    def load_checkpoint(self) -> tuple[dict[str, Any], int] | None:
-        """The newest checkpoint's tensors and image count, or None. Raises `TrainingError` when it is damaged."""
+    def _unsaved(self, target: Path, error: Exception) -> str:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        before = self.checkpoints()
+        whole = f"{before[-1].name} is whole" if before else "there is no earlier one"
+        return f"cannot write {target}: {reason}. {whole}: make room and run the same command again to go on"
+
+    def load_checkpoint(self, name: str = "latest") -> tuple[dict[str, Any], int] | None:
+        """A checkpoint's tensors and image count: the newest, or the one of that name; None where none is yet.
+
+        Raises `TrainingError` when it is damaged, `UsageError` when a name is not there.
+        """
         from safetensors.torch import load_file
 
         found = self.checkpoints()
+        if name != "latest":
+            found = [p for p in found if p.name == Path(name).name]
+            if not found:
+                there = ", ".join(p.name for p in self.checkpoints()) or "no checkpoint"
+                raise UsageError(f"no {name} in {self.path}: there is {there}")
         if not found:
             return None
         try:

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +34,9 @@ def one_model(monkeypatch):
 
     plain, kept = StableDiffusion.load, _KEPT
 
-    def load(self, path, runtime):
+    def load(self, path, runtime, place=True):
         if (path, runtime) not in kept:
-            kept[path, runtime] = plain(self, path, runtime)
+            kept[path, runtime] = plain(self, path, runtime, place)
         return kept[path, runtime]
 
     monkeypatch.setattr(StableDiffusion, "load", load)
@@ -98,6 +101,57 @@ def test_a_file_of_prompts(capsys):
     assert read("out/00002-2.png")["request"]["prompt"] == "a woman"
 
 
+def test_a_file_of_prompts_goes_on_where_it_was_stopped(capsys):
+    Path("p.csv").write_text("caption,seed,file_name\na man,7,first.jpg\na woman,,\nan old man,,\n")
+    command = ["generate", "--csv", "p.csv", "--output-dir", "out", *QUICK]
+    assert main([*command, "--num-images", "2"]) == 0  # without a seed: the folder remembers the one that was drawn
+    first = capsys.readouterr().out.split()
+    assert first[0] == "out/first.png" and len(first) == 2
+    Path(first[1]).unlink()
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert out.split()[0] == first[1] and len(out.split()) == 2 and "1 of 3 pictures are in out already" in err
+    rows = [json.loads(line) for line in Path("out/metadata.jsonl").read_text().splitlines()]
+    assert [row["text"] for row in rows] == ["a man", "a woman", "an old man"] and rows[2]["seed"] == rows[1][
+        "seed"
+    ] + 1
+    assert main(command) == 0
+    assert capsys.readouterr().out == "" and len(files("out")) == 4
+    assert main([*command, "--num-images", "4", "--json"]) == 0  # round again: the first row under its next seed
+    told = json.loads(capsys.readouterr().out)
+    assert told["files"] == ["out/first-round2.png"] and told["images"][0]["seed"] == 8
+
+
+@pytest.fixture(scope="module")
+def own_lora(tmp_path_factory):
+    from likeness.models.registry import ASSETS
+    from tiny import lora
+
+    return lora(ASSETS / "mini", tmp_path_factory.mktemp("lora") / "face")
+
+
+def test_with_a_lora_beside_the_base_and_again(own_lora, capsys):
+    command = ["generate", "a man", "--seed", "7", "--lora", f"{own_lora}:0.5", *QUICK]
+    assert main([*command, "-o", "a.png"]) == 0
+    assert read("a.png")["request"]["loras"] == [[str(own_lora), 0.5]]
+    assert main(["generate", "--like", "a.png", "-o", "b.png"]) == 0
+    assert np.array_equal(pixels("a.png"), pixels("b.png"))
+    assert main([*command, "--count", "2", "--compare", "base", "-o", "c.png"]) == 0
+    assert main([*command[:4], *QUICK, "-o", "base.png"]) == 0
+    sheet = pixels("c.png")
+    left, right = sheet[4:132, 4:132], sheet[4:132, 136:264]
+    # the sheet draws two at once, so within the drift of batches
+    assert np.abs(left - pixels("base.png")).max() <= 2 and np.abs(right - pixels("a.png")).max() <= 2
+    assert np.abs(left - right).max() > 10
+    assert read("c.png")["compare"]["columns"] == ["mini", "mini + pytorch_lora_weights.safetensors:0.5"]
+
+
+def test_translating_needs_a_language_model(monkeypatch, capsys):
+    monkeypatch.delenv("LIKENESS_ENDPOINT", raising=False)
+    assert main(["generate", "ein alter Mann", "--translate"]) == 2
+    assert "LIKENESS_ENDPOINT" in capsys.readouterr().err and not files()
+
+
 def test_from_a_picture_and_again_until_it_changes(capsys):
     Image.new("RGB", (200, 150), "tan").save("start.png")
     assert main(["generate", "a man", "--image", "start.png", "--strength", "0.9", "-o", "a.png", *QUICK]) == 0
@@ -130,6 +184,13 @@ def test_from_a_picture_and_again_until_it_changes(capsys):
         (["a 16 year old boy"], "mini draws adults only"),
         (["a man", "--device", "quantum"], "unknown device"),
         (["a man", "--batch-size", "0"], "batch size"),
+        (["a man", "--num-images", "3"], "--csv"),
+        (["a man", "--lora", "a:99"], "-10 to 10"),
+        (["a man", "--lora", "nothing/here/at:0.8"], "no LoRA file or folder"),
+        (["a man", "--memory", "slicin"], "did you mean 'slicing'"),
+        (["a man", "--memory", "offload"], "needs a CUDA device"),
+        (["a man", "--compare", "base"], "there are none"),
+        (["a man", "--compare", "mini"], "against itself"),
     ],
 )
 def test_bad_input_is_one_line_exit_code_2_and_nothing_written(argv, says, capsys):
@@ -145,3 +206,27 @@ def test_the_output_is_tried_before_the_model_is_loaded(monkeypatch, capsys):
     monkeypatch.setattr("likeness.generate.generator.FaceGenerator.__init__", lambda *a, **k: pytest.fail("loaded"))
     assert main(["generate", "a man", "--output", "/proc/out"]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_killed_run_goes_on(tmp_path):
+    """kill -9 in the middle of a folder; the second run draws the rest, and the pictures are those of one run."""
+    Path("p.csv").write_text("text\n" + "a man\n" * 6)
+    command = ["generate", "--csv", "p.csv", "--seed", "1", "--batch-size", "1", "--device", "cpu", "--steps", "4"]
+    run = [sys.executable, "-m", "likeness.cli.main", *command, "--output-dir", "out"]
+    child = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while child.poll() is None and len(list(Path("out").glob("0*.png"))) < 2:
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    drawn = {p.name: p.stat().st_mtime_ns for p in Path("out").glob("0*.png")}
+    listed = Path("out/metadata.jsonl").read_text().count("\n")
+    assert 2 <= len(drawn) < 6 and len(drawn) - 1 <= listed <= len(drawn)
+    assert main([*command, "--output-dir", "out"]) == 0
+    assert main([*command, "--output-dir", "whole"]) == 0
+    assert files("out") == files("whole") and len(files("out")) == 7
+    kept = [n for n, at in drawn.items() if Path("out", n).stat().st_mtime_ns == at]
+    assert len(kept) >= listed  # what was finished and listed was not drawn again
+    for name in drawn:
+        assert np.array_equal(pixels(f"out/{name}"), pixels(f"whole/{name}"))
+    rows = [json.loads(line) for line in Path("out/metadata.jsonl").read_text().splitlines()]
+    assert sorted(row["seed"] for row in rows) == [1, 2, 3, 4, 5, 6]

@@ -145,13 +145,47 @@ def test_the_sample_says_what_was_used(generator):
     assert resolved.guidance == FAMILIES["mini"].guidance and len(sample.fingerprint) == 64 and sample.seconds > 0
 
 
-def test_notes_say_what_mini_does_not_know_and_what_it_did_not_read(generator):
-    (short,) = generator.generate(request(prompt="A man with blue eyes", steps=1))
-    assert "mini does not know: blue eyes" in short.notes
-    (long,) = generator.generate(request(prompt="A woman with black hair. " * 40 + "She wears a hat.", steps=1))
-    cut = [note for note in long.notes if note.startswith("prompt cut after 75 tokens: ")]
-    assert len(cut) == 1 and "black hair" in cut[0]
-    assert not any("cut" in note for note in short.notes)
+def test_notes_say_what_mini_does_not_know_behind_the_marks_of_emphasis(generator):
+    for prompt in ("A man with blue eyes", "A man with (blue:1.2) eyes++"):
+        (sample,) = generator.generate(request(prompt=prompt, steps=1))
+        assert sample.notes == ("mini does not know: blue eyes",)
+
+
+def test_a_long_prompt_is_read_to_its_end_and_leaves_short_ones_alone(generator):
+    long = "A woman with long black hair. " * 11
+    (hat,) = generator.generate(request(prompt=long + "She wears a hat."))
+    (glasses,) = generator.generate(request(prompt=long + "She wears glasses."))
+    assert hat.notes == () and np.abs(pixels(hat) - pixels(glasses)).max() > 2
+    alone = generator.generate(request())[0]
+    short, _ = generator.stream([request(), request(prompt=long)])  # of other lengths, so in batches of their own
+    assert np.array_equal(pixels(short), pixels(alone))
+    (padded,) = generator.generate(request(negative_prompt=long))  # the prompt is padded to the negative prompt
+    assert np.abs(pixels(padded) - pixels(alone)).max() > 2
+
+
+def test_weights_of_one_change_nothing_and_others_do(generator):
+    plain, one, more, none = (
+        pixels(generator.generate(request(prompt=f"a man with {hat}"))[0])
+        for hat in ("glasses", "(glasses:1.0)", "(glasses:1.4)", "(glasses:0)")
+    )
+    assert np.array_equal(plain, one)
+    assert np.abs(plain - more).max() > 2 and np.abs(plain - none).max() > 2
+
+
+@pytest.mark.slow
+def test_weights_turn_a_trait_up_and_down(generator):
+    """A judge that had no part in the training sees glasses come and go. Words' own states alone do not do that."""
+    from likeness.models.judge import HEADS, Judge
+
+    def share(text):
+        drawn = generator.generate(request(prompt=f"A man with short brown hair and {text}", seed=1, steps=8, count=8))
+        faces = torch.from_numpy(np.stack([pixels(s) for s in drawn])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return 1 - Judge.load().predict(faces)["glasses"][:, HEADS["glasses"].index("none")].mean().item()
+
+    none, half, whole, more = (share(f"(glasses:{w})") for w in (0, 0.5, 1, 1.5))
+    assert none < 0.4 < 0.8 < whole and none < half < whole <= more + 0.05
+    filler = "His face is oval and he looks straight ahead. " * 8
+    assert share(f"a beard. {filler} He wears glasses.") > none  # behind the first 75 tokens
 
 
 def test_a_generator_holds_one_model(generator):
@@ -184,6 +218,24 @@ def test_out_of_memory_gives_advice(generator, monkeypatch):
     monkeypatch.setattr(generator.pipeline.unet, "forward", full)
     with pytest.raises(EngineError, match="smaller --size"):
         generator.generate(request())
+
+
+@pytest.mark.parametrize("option", ["slicing", "tiling"])
+def test_slicing_and_tiling_change_nothing_visible(generator, option):
+    saving = FaceGenerator(device="cpu", memory=[option])
+    ours, plain = saving.generate(request(count=2)), generator.generate(request(count=2))
+    switch = {"slicing": "use_slicing", "tiling": "use_tiling"}[option]
+    assert getattr(saving.pipeline.vae, switch) and not getattr(generator.pipeline.vae, switch)
+    assert all(np.abs(pixels(a) - pixels(b)).max() <= 2 for a, b in zip(ours, plain, strict=True))
+
+
+def test_memory_options_that_cannot_be_had_are_one_line():
+    for options, says in (
+        (["slise"], "unknown memory option"), (["offload"], "needs a CUDA device"), (["quantized"], "needs a CUDA"),
+        (["xformers"], "needs a CUDA device"), (["sequential-offload"], "needs a CUDA device"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=says):
+            FaceGenerator(device="cpu", memory=options)
 
 
 def test_mixed_precision_draws_nearly_the_same(generator):

@@ -49,7 +49,8 @@ def test_what_is_given_stays():
         ({"seed": 2**64}, "seed"),
         ({"scheduler": "eular"}, "did you mean 'euler'"),
         ({"image": "/nowhere.png"}, "no start image"),
-        ({"loras": (("x", 1.0),)}, "LoRA"),
+        ({"loras": (("x", 99.0),)}, "weight of LoRA x"),
+        ({"prompt": "a (man:3)"}, "outside 0 to 2"),
         ({"prompt": "a 12 year old girl"}, "adults only"),
     ],
 )
@@ -66,6 +67,8 @@ def test_a_prompt_of_5000_characters_is_taken():
 def test_a_captioner_does_not_draw():
     with pytest.raises(UsageError, match="does not draw"):
         resolve(ImageRequest("a man"), MODELS["llava-7b"])
+    with pytest.raises(UsageError, match="--lora diffyface, with --model sd21"):
+        resolve(ImageRequest("a man"), MODELS["diffyface"])
 
 
 def test_a_start_image_is_cut_to_shape_upright_and_opaque(tmp_path):

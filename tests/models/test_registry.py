@@ -7,7 +7,7 @@ import pytest
 
 from likeness.errors import ModelNotFound
 from likeness.generate.schedulers import SCHEDULERS
-from likeness.models import registry
+from likeness.models import hub, registry
 from likeness.models.family import FAMILIES
 from likeness.records import FIELDS, Age, Attributes
 
@@ -141,3 +141,27 @@ def test_the_fingerprint_follows_the_weights_not_the_place(tmp_path):
         (tmp_path / name / "unet" / "model.safetensors").write_bytes(content)
     a, b, c = (registry.fingerprint(tmp_path / name) for name in "abc")
     assert a == b != c
+
+
+def test_of_a_repository_each_weight_comes_once():
+    files = [
+        "model_index.json", "README.md", "v1-5-pruned.safetensors", "v1-5-pruned.ckpt", "unet/config.json",
+        "unet/diffusion_pytorch_model.bin", "unet/diffusion_pytorch_model.safetensors", "tokenizer/merges.txt",
+        "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.non_ema.safetensors",
+        "vae/diffusion_pytorch_model.safetensors", "safety_checker/model.safetensors",
+    ]  # fmt: skip
+    texts = {"model_index.json", "unet/config.json", "tokenizer/merges.txt"}
+    vae = "vae/diffusion_pytorch_model.safetensors"
+    assert set(hub.wanted(files)) == texts | {"unet/diffusion_pytorch_model.safetensors", vae}
+    assert set(hub.wanted(files, half=True)) == texts | {"unet/diffusion_pytorch_model.fp16.safetensors", vae}
+    assert hub.wanted(["config.json", "model.safetensors"]) == ["config.json", "model.safetensors"]  # no pipeline
+
+
+def test_a_model_of_the_hub_that_nobody_listed_needs_the_hub_once():
+    with pytest.raises(ModelNotFound, match="no folder some/faces, and no model of that id on this disk"):
+        registry.find("some/faces")
+
+
+def test_what_sets_families_apart():
+    assert [name for name, family in FAMILIES.items() if family.sized] == ["sdxl"]
+    assert [name for name, family in FAMILIES.items() if not family.half_on_gpu] == ["mini"]

@@ -22,10 +22,12 @@ class Destination:
     folder: bool
     grid: bool
     several: bool
+    planned: tuple[Any, ...] | None = None  # what a file of prompts asks for and the folder lacks (`folder.Planned`)
+    base_seed: int | None = None
 
     def save(self, samples: Iterator[Sample]) -> list[Path]:
         """Write the pictures as they come; the files written, the sheet last."""
-        from ..generate import batch
+        from ..generate import folder
 
         kept: list[Sample] = []
 
@@ -35,13 +37,13 @@ class Destination:
                 yield sample
 
         if self.folder and self.several:
-            written = batch.save_folder(self.path, keep())
+            written = folder.save_folder(self.path, keep(), planned=self.planned, base_seed=self.base_seed)
         elif self.grid and not self.folder:
             written = []
             kept.extend(samples)
         else:
             target = self.path / f"face-{(first := next(keep())).seed}.png" if self.folder else self.path
-            written = [batch.save(target, first if self.folder else next(keep()))]
+            written = [folder.save(target, first if self.folder else next(keep()))]
         if self.grid:
             written.append(_save_sheet(self.path / "grid.png" if self.folder else self.path, kept))
         return written

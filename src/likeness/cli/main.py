@@ -17,9 +17,13 @@ from ..errors import LikenessError, UsageError
 COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("likeness.cli.generate:generate", "Draw faces from a sentence, or from a file of them."),
     "inspect": ("likeness.cli.inspect:inspect", "Show how a picture was drawn."),
+    "models": ("likeness.cli.models:app", "List, fetch and remove models."),
     "train": ("likeness.cli.train:app", "Train a model, or go on training it."),
+    "lora": ("likeness.cli.lora:app", "Show, convert and merge LoRA files."),
+    "launch": ("likeness.cli.launch:app", "Run training on several processes or a cluster."),
     "evaluate": ("likeness.cli.evaluate:app", "Measure a model and print the table with intervals."),
     "data": ("likeness.cli.data:app", "Prepare, check, merge and describe face data sets."),
+    "caption": ("likeness.cli.caption:app", "Describe every face: by a model, from labels, or by a team."),
     "doctor": ("likeness.cli.doctor:doctor", "Check this machine, and say what to do about what is missing."),
 }
 DEBUG = "--debug"

@@ -1,24 +1,29 @@
-"""`likeness train mini | eye | judge | autoencoder`."""
+"""`likeness train lora | mini | eye | judge | autoencoder`."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .. import config as configuration
+from .train_lora import lora
 
 # What can be trained: the dataclass of its settings, and where its recipe is.
 RECIPES = {
+    "lora": ("LoraConfig", "adapters of a model that exists: mini, SD 1.5, SD 2.1, SDXL"),
     "mini": ("MiniConfig", "the text-to-face model: tokenizer, autoencoder, text encoder and UNet"),
     "eye": ("EyeConfig", "the small CLIP that gives scores and features offline"),
     "judge": ("JudgeConfig", "the attribute classifier that published scores are made with"),
     "autoencoder": ("AutoencoderConfig", "mini's autoencoder alone, from scratch or going on from one"),
 }
+
+PARALLEL = ("lora",)  # recipes that several processes may train together
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -46,7 +51,9 @@ Precision = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and end.")]
 
 
-def _command(recipe: str, help_: str) -> None:
+def _command(recipe: str) -> Callable[..., None]:
+    """What most recipes need of a command line."""
+
     def command(
         data: Data, output: Output = None, minutes: Minutes = None, images: Images = None, start: Start = None,
         preset: Preset = None, set_: Set = None, device: Device = None, precision: Precision = None,
@@ -59,7 +66,7 @@ def _command(recipe: str, help_: str) -> None:
             return
         _run(recipe, resolved, device, precision)
 
-    app.command(recipe, help=f"Train {help_}.")(command)
+    return command
 
 
 def resolve(recipe: str, preset: str | None, flags: dict[str, Any], loop: dict[str, Any], pairs: list[str]) -> Any:
@@ -72,18 +79,29 @@ def resolve(recipe: str, preset: str | None, flags: dict[str, Any], loop: dict[s
 
 
 def _run(recipe: str, config: Any, device: str | None, precision: str | None) -> None:
-    from .. import runtime
     from ..models.stable_diffusion import quiet
     from .progress import stages
 
     module = importlib.import_module(f"likeness.train.recipes.{recipe}")
-    found = runtime.choose(device, precision)
-    if precision is None:
-        found = runtime.choose(device, runtime.fast_precision(found.device))
     with quiet(), stages() as progress:
-        result = module.run(config, found, progress)
+        result = module.run(config, machine(recipe, device, precision), progress)
     typer.echo(f"{result[0] if isinstance(result, tuple) else result}")
 
 
+def machine(recipe: str, device: str | None, precision: str | None) -> Any:
+    """The `Runtime` to train with, as one of the processes that were launched where the recipe knows how to share."""
+    from .. import runtime
+
+    found = runtime.choose(device, precision)
+    if precision is None:
+        found = runtime.choose(device, runtime.fast_precision(found.device))
+    if recipe not in PARALLEL:
+        runtime.alone()
+    return runtime.join(found)
+
+
+# --train_batch_size is read as --train-batch-size: the field's scripts write it so
+_UNDERSCORES = {"token_normalize_func": lambda token: token.replace("_", "-")}
+_OWN: dict[str, Callable[..., None]] = {"lora": lora}
 for _name, (_cls, _help) in RECIPES.items():
-    _command(_name, _help)
+    app.command(_name, help=f"Train {_help}.", context_settings=_UNDERSCORES)(_OWN.get(_name) or _command(_name))

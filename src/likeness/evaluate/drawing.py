@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import UsageError
-from ..generate.batch import save
+from ..generate.folder import save
 from ..generate.resolve import resolve
 from ..models.registry import ModelSpec
 from ..provenance import read, recipe_of

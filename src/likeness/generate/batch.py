@@ -1,99 +1,146 @@
-"""A file of prompts in, a folder of faces with their `metadata.jsonl` out."""
+"""A file of prompts -> what to draw: one request a row, with the settings that its columns give."""
 
 from __future__ import annotations
 
 import csv
-import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from itertools import cycle, islice
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from ..errors import UsageError
-from ..files import read_jsonl, write_text
-from ..provenance import digest, save_png
-from ..records import ImageRequest, Sample
+from ..config import build
+from ..errors import ConfigError, UsageError
+from ..files import read_jsonl
+from ..records import ImageRequest
 
 COLUMNS = ("prompt", "text", "caption")
-METADATA = "metadata.jsonl"
+# what a row may say for itself; other columns are left alone: files of captions often describe their source pictures
+SETTINGS = ("negative_prompt", "seed", "steps", "guidance", "scheduler")
 
 
-def read_prompts(path: str | Path) -> list[str]:
-    """Prompts of a .txt file (one a line), or of the prompt, text or caption column of a .csv or .jsonl file.
+@dataclass(frozen=True)
+class Row:
+    """A prompt, fields of `ImageRequest` that differ from the command's, and what its picture is to be called."""
 
-    Raises `UsageError` for a file that is missing, of another kind, or without prompts.
+    prompt: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    file_name: str | None = None
+
+
+def read_rows(path: str | Path) -> list[Row]:
+    """The rows of a .txt file (a prompt a line), or of a .csv or .jsonl file with a column prompt, text or caption.
+
+    Columns `negative_prompt`, `seed`, `steps`, `guidance`, `scheduler`, `size` (128x160) and `file_name` hold for
+    their row where they are filled in. Raises `UsageError` for a file that is missing, of another kind, or without
+    prompts, and for a value that is none.
     """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"no prompts file {path}")
-    readers: dict[str, Callable[[Path], list[str]]] = {".txt": _lines, ".csv": _csv, ".jsonl": _jsonl}
+    readers: dict[str, Callable[[Path], list[dict[str, Any]]]] = {".txt": _lines, ".csv": _csv, ".jsonl": _jsonl}
     if path.suffix.lower() not in readers:
         raise UsageError(f"{path}: prompts come from a .txt, .csv or .jsonl file")
     try:
-        prompts = readers[path.suffix.lower()](path)
+        found = readers[path.suffix.lower()](path)
     except (UnicodeDecodeError, csv.Error):
         raise UsageError(f"{path} is not UTF-8 text: save it as UTF-8") from None
-    if not prompts:
-        raise UsageError(f"{path} holds no prompts")
-    return prompts
-
-
-def requests(prompts: Iterable[str], like: ImageRequest) -> list[ImageRequest]:
-    """One request a prompt, the other settings of `like`; with a seed, prompt i starts at `seed + i * count`."""
-    step = like.count
-    return [
-        replace(like, prompt=prompt, seed=None if like.seed is None else like.seed + i * step)
-        for i, prompt in enumerate(prompts)
+    column = _column(path, [name for row in found for name in row]) if found else ""
+    rows = [
+        _row(f"{path}, row {number}", column, row)
+        for number, row in enumerate(found, 1)
+        if str(row.get(column) or "").strip()
     ]
+    if not rows:
+        raise UsageError(f"{path} holds no prompts")
+    return rows
 
 
-def save_folder(
-    folder: str | Path, samples: Iterable[Sample], tell: Callable[[Path, Sample], None] | None = None
-) -> list[Path]:
-    """Save pictures as `00001-<seed>.png` … as they come, and list them in `metadata.jsonl` (ImageFolder).
+def requests(rows: Iterable[Row | str], like: ImageRequest, pictures: int | None = None) -> list[ImageRequest]:
+    """One request a row, the other settings of `like`; with a seed, row i starts at `seed + i * count`.
 
-    A folder that holds some already is added to. `tell` is called after each. Raises `UsageError` when the folder
-    cannot be written.
+    With `pictures` so many requests, the rows again and again; a row's own seed counts up at each round.
     """
-    folder, saved = Path(folder), []
-    rows = read_jsonl(folder / METADATA) if (folder / METADATA).is_file() else []
-    first = 1 + max((int(p.name[:5]) for p in folder.glob("[0-9]" * 5 + "-*.png")), default=0)
+    plain = [Row(row) if isinstance(row, str) else row for row in rows]
+    made = []
+    for i, row in enumerate(plain if pictures is None else islice(cycle(plain), pictures)):
+        request = build_on(like, row.changes) if row.changes else like
+        seed = None if like.seed is None else like.seed + i * like.count
+        if row.changes.get("seed") is not None:
+            seed = int(row.changes["seed"]) + i // len(plain) * like.count
+        made.append(replace(request, prompt=row.prompt, seed=seed))
+    return made
+
+
+def names(rows: Iterable[Row], pictures: int | None = None) -> list[str | None]:
+    """What the pictures of `requests` are to be called; a number tells later rounds apart.
+
+    Raises `UsageError` when two rows of the file want one name.
+    """
+    plain = list(rows)
+    wanted = [row.file_name for row in plain if row.file_name]
+    if twice := [name for name, times in Counter(wanted).items() if times > 1]:
+        raise UsageError(f"two rows have the file_name {twice[0]}: give each its own, or leave the column out")
+    made: list[str | None] = []
+    for i in range(len(plain) if pictures is None else pictures):
+        name, again = plain[i % len(plain)].file_name, i // len(plain)
+        made.append(f"{name.removesuffix('.png')}-round{again + 1}.png" if name and again else name)
+    return made
+
+
+def build_on(like: ImageRequest, changes: dict[str, Any]) -> ImageRequest:
+    """`like` with changes whose values may still be texts. Raises `ConfigError` for a value that is none."""
+    checked = build(ImageRequest, {"prompt": ""} | changes)
+    return replace(like, **{name: getattr(checked, name) for name in changes})
+
+
+def read_size(text: str, where: str = "--size") -> dict[str, int]:
+    """`128` or `128x160` -> width and height. Raises `UsageError`."""
+    found = re.fullmatch(r"\s*(\d{1,6})(?:\s*[xX×*]\s*(\d{1,6}))?\s*", text)
+    if not found:
+        raise UsageError(f"{where} {text!r}: write 128 or 128x160 (width x height)")
+    return {"width": int(found[1]), "height": int(found[2] or found[1])}
+
+
+def _row(where: str, column: str, row: dict[str, Any]) -> Row:
+    filled = {k: str(v).strip() for k, v in row.items() if k is not None and v is not None and str(v).strip()}
+    changes: dict[str, Any] = {name: filled[name] for name in SETTINGS if name in filled}
+    if "size" in filled:
+        changes |= read_size(filled["size"], f"{where}: size")
     try:
-        for number, sample in enumerate(samples, first):
-            path = save(folder / f"{number:05d}-{sample.seed}.png", sample)
-            rows.append({"file_name": path.name, "text": sample.request.prompt, "seed": sample.seed})
-            saved.append(path)
-            if tell:
-                tell(path, sample)
-    finally:  # what was drawn before a stop is listed too
-        if saved:
-            write_text(folder / METADATA, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return saved
+        build_on(ImageRequest(""), changes)
+    except ConfigError as error:
+        raise UsageError(f"{where}: {error}") from None
+    name = _file_name(where, filled["file_name"]) if "file_name" in filled else None
+    return Row(filled[column], changes, name)
 
 
-def save(path: str | Path, sample: Sample) -> Path:
-    """One sample as a PNG with its recipe."""
-    facts = sample.image.info.get("likeness", {})
-    extra = {"drawn": facts} | ({"start_sha256": digest(sample.request.image)} if sample.request.image else {})
-    return save_png(path, sample.image, sample.request, sample.seed, sample.fingerprint, extra)
+def _file_name(where: str, text: str) -> str:
+    """A path below the output folder, as .png, which carries the recipe."""
+    path = PurePosixPath(text.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in text or not path.name:
+        raise UsageError(f"{where}: file_name {text!r} leads out of the output folder: write a plain name")
+    return str(path.with_suffix(".png"))
 
 
-def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [{"prompt": line.strip()} for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
 
 
-def _csv(path: Path) -> list[str]:
+def _csv(path: Path) -> list[dict[str, Any]]:
     with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        column = _column(path, rows.fieldnames or ())
-        return [row[column].strip() for row in rows if (row[column] or "").strip()]
+        reader = csv.DictReader(file)
+        _column(path, reader.fieldnames or ())
+        return list(reader)
 
 
-def _jsonl(path: Path) -> list[str]:
+def _jsonl(path: Path) -> list[dict[str, Any]]:
     rows = read_jsonl(path)
     if not all(isinstance(row, dict) for row in rows):
         raise UsageError(f"{path}: every line must be a JSON object with a prompt, text or caption")
-    column = _column(path, [name for row in rows for name in row])
-    return [str(row[column]).strip() for row in rows if str(row.get(column) or "").strip()]
+    return rows
 
 
 def _column(path: Path, names: Iterable[str]) -> str:

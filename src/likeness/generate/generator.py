@@ -16,11 +16,15 @@ from typing import Any
 import torch
 
 from ..errors import EngineError, UsageError
+from ..models.adapters import locate_lora
+from ..models.conditioning import Conditioner
 from ..models.registry import ModelSpec, find, fingerprint, locate
 from ..models.stable_diffusion import quiet
 from ..records import ImageRequest, Sample
 from ..runtime import Runtime, choose, fast_precision
-from . import prompts, schedulers, seeds
+from . import conditions, prompts, schedulers, seeds
+from . import memory as memory_options
+from .loras import Loras
 from .resolve import family_of, resolve, start_image
 
 # (denoising steps done, steps in all), counted over all pictures of the call
@@ -39,14 +43,16 @@ class Job:
         """Jobs of one shape can go through the network together."""
         r = self.request
         start = (True, r.strength) if r.image else (False, None)
-        return (r.width, r.height, r.steps, r.guidance, r.scheduler, bool(r.negative_prompt), start)
+        size = (r.width, r.height, r.original_size)
+        return (*size, r.steps, r.guidance, r.scheduler, bool(r.negative_prompt), start, r.loras)
 
 
 class FaceGenerator:
     """Draws faces with one model, which is loaded at the first picture and kept.
 
     A seed gives the same picture bit for bit whenever it is drawn alone on the same machine, and within 2/255 in a
-    batch of any size in fp32 (kernels sum in another order). `batch_size` bounds how many are drawn at once.
+    batch of any size in fp32 (kernels sum in another order). `batch_size` bounds how many are drawn at once; `memory`
+    names options of `memory.OPTIONS`.
     Thread-safe: one batch at a time.
     """
 
@@ -56,6 +62,7 @@ class FaceGenerator:
         device: str | None = None,
         precision: str | None = None,
         batch_size: int | None = None,
+        memory: Iterable[str] = (),
     ) -> None:
         self.spec: ModelSpec = find(model)
         self.family = family_of(self.spec)
@@ -63,6 +70,7 @@ class FaceGenerator:
         if precision is None and self.family.half_on_gpu and runtime.device.type == "cuda":
             runtime = Runtime(runtime.device, fast_precision(runtime.device))
         self.runtime = runtime
+        self.memory = memory_options.check(memory, runtime)
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch size must be 1 or more, not {batch_size}")
         self.batch_size = batch_size or self.family.batch
@@ -100,7 +108,8 @@ class FaceGenerator:
 
     @cached_property
     def path(self) -> Path:
-        return locate(self.spec)
+        half = self.family.half_on_gpu and self.runtime.device.type == "cuda" and self.runtime.precision != "fp32"
+        return locate(self.spec, half)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -110,12 +119,25 @@ class FaceGenerator:
     @cached_property
     def pipeline(self) -> Any:
         """diffusers' text-to-image pipeline with this model's parts."""
-        return self.family.load(self.path, self.runtime)
+        pipeline = self.family.load(self.path, self.runtime, place=not memory_options.places(self.memory))
+        with quiet():
+            memory_options.apply(pipeline, self.memory, self.runtime)
+        return pipeline
+
+    @cached_property
+    def _conditioner(self) -> Conditioner:
+        return Conditioner(self.pipeline.components, self.family.name, self.runtime.device)
+
+    @cached_property
+    def _loras(self) -> Loras:
+        return Loras(self.pipeline, self.spec.name)
 
     def _jobs(self, request: ImageRequest) -> list[Job]:
         if request.model not in (ImageRequest.model, str(self.spec.name)):
             raise UsageError(f"this generator holds {self.spec.name}, the request names {request.model}: make another")
         resolved = resolve(request, self.spec)
+        for name, _ in resolved.loras:
+            locate_lora(name)  # before the model is loaded
         return [Job(resolved, seed) for seed in seeds.of(resolved)]
 
     def _run(self, jobs: list[Job], progress: Progress | None) -> Iterator[Sample]:
@@ -127,7 +149,12 @@ class FaceGenerator:
             if progress:
                 progress(done, total)
 
-        for _, alike in groupby(jobs, key=lambda job: job.shape):
+        def alike_as(job: Job) -> tuple[Any, ...]:
+            """A long prompt goes with prompts as long: padding would change the picture of a short one."""
+            with self._lock:
+                return (*job.shape, conditions.windows(self._conditioner, job.request))
+
+        for _, alike in groupby(jobs, key=alike_as):
             while batch := list(islice(alike, self.batch_size)):
                 yield from self._draw(batch, step)
 
@@ -137,8 +164,10 @@ class FaceGenerator:
             pipeline = self.pipeline
             started = time.perf_counter()
             try:
-                with quiet(), self._precision():
-                    images = self._pictures(pipeline, jobs, step)
+                with quiet():
+                    loras = self._loras.use(request.loras)
+                    with self._precision():
+                        images = self._pictures(pipeline, jobs, step)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
@@ -147,15 +176,13 @@ class FaceGenerator:
                     "use a smaller --size, fewer at once (--batch-size 1), or --precision bf16"
                 ) from None
             seconds = (time.perf_counter() - started) / len(jobs)
-        said = {text: self._notes(text, pipeline.tokenizer) for text in {job.request.prompt for job in jobs}}
+        said = {text: tuple(prompts.notes(text, self.spec)) for text in {job.request.prompt for job in jobs}}
+        facts = self._facts() | ({"loras": loras} if loras else {})
         samples = []
         for row, (job, image) in enumerate(zip(jobs, images, strict=True)):
-            image.info["likeness"] = self._facts(row, len(jobs))
+            image.info["likeness"] = {"batch": [row, len(jobs)], **facts}
             samples.append(Sample(image, job.request, job.seed, seconds, self.fingerprint, said[job.request.prompt]))
         return samples
-
-    def _notes(self, prompt: str, tokenizer: Any) -> tuple[str, ...]:
-        return (*prompts.notes(prompt, self.spec), *prompts.cut(prompt, tokenizer))
 
     def _pictures(self, pipeline: Any, jobs: list[Job], step: Callable[[int], None]) -> list[Any]:
         request, so_far = jobs[0].request, 0
@@ -169,13 +196,13 @@ class FaceGenerator:
             return tensors
 
         settings: dict[str, Any] = {
-            "prompt": [job.request.prompt for job in jobs],
-            "negative_prompt": [job.request.negative_prompt for job in jobs] if request.negative_prompt else None,
+            **conditions.settings(pipeline, self._conditioner, [job.request for job in jobs]),
             "num_inference_steps": steps,
             "guidance_scale": request.guidance,
             "generator": seeds.generators([job.seed for job in jobs]),
             "output_type": "latent",
             "callback_on_step_end": after,
+            **self.family.size_settings(request.original_size),
         }
         if request.image is None:
             settings |= {"width": request.width, "height": request.height}
@@ -215,10 +242,9 @@ class FaceGenerator:
         both.enter_context(self.runtime.autocast())
         return both
 
-    def _facts(self, row: int, size: int) -> dict[str, Any]:
+    def _facts(self) -> dict[str, Any]:
         """What decides the last bit besides the request; goes into the recipe."""
         return {
-            "batch": [row, size],
             "device": self.runtime.device.type,
             "precision": self.runtime.precision,
             "threads": torch.get_num_threads(),

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 from ..errors import UsageError
 from ..models.registry import ModelSpec, unknown_to
+from . import weighting
 
+_LORA = re.compile(r"<lora:([^<>]+)>")
 LONGEST = 5000  # characters; no caption of a face needs a tenth of it
-_SHOWN = 80
 
 
-def check(prompt: str, what: str = "prompt", may_be_empty: bool = False) -> None:
-    """Raise `UsageError` for an empty or endless prompt."""
-    if not may_be_empty and not prompt.strip():
-        raise UsageError(f"the {what} is empty: describe a face, such as 'a smiling woman in her thirties'")
+def check(prompt: str, what: str = "prompt", may_be_empty: bool = False) -> str:
+    """The prompt without marks of emphasis. Raises `UsageError` for an empty or endless one, or a weight too large."""
     if len(prompt) > LONGEST:
         raise UsageError(f"the {what} has {len(prompt):,} characters: {LONGEST:,} are the most that is taken")
+    if found := _LORA.search(prompt):
+        raise UsageError(f"{found[0]} stands in the {what}: give a LoRA with --lora {found[1]}")
+    said = weighting.plain(prompt)
+    if not may_be_empty and not said.strip():
+        raise UsageError(f"the {what} is empty: describe a face, such as 'a smiling woman in her thirties'")
+    return said
 
 
 def notes(prompt: str, spec: ModelSpec) -> list[str]:
@@ -25,21 +30,10 @@ def notes(prompt: str, spec: ModelSpec) -> list[str]:
         return []
     from ..grammar import parse
 
-    read = parse(prompt)
+    read = parse(weighting.plain(prompt))
     said = []
     if unknown := unknown_to(spec, read.attributes):
         said.append(f"{spec.name} does not know: {', '.join(unknown)}")
     if read.unknown:
         said.append(f"words not understood: {', '.join(read.unknown)}")
     return said
-
-
-def cut(prompt: str, tokenizer: Any) -> list[str]:
-    """A note if the tokenizer's window (77 with its two marks) is too short for this prompt."""
-    window = tokenizer.model_max_length - 2
-    read = tokenizer(prompt, add_special_tokens=False, truncation=False, verbose=False, return_offsets_mapping=True)
-    if len(read["input_ids"]) <= window:
-        return []
-    rest = prompt[read["offset_mapping"][window][0] :].strip()
-    shown = rest if len(rest) <= _SHOWN else rest[:_SHOWN] + "…"
-    return [f"prompt cut after {window} tokens: {shown}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ from ..errors import UsageError
 from ..models.family import FAMILIES, Family
 from ..models.registry import ModelSpec, drawing
 from ..records import ImageRequest
-from . import prompts, safety, schedulers, seeds
+from . import loras, prompts, safety, schedulers, seeds
 
 MOST_STEPS = 1000
 MOST_IMAGES = 10_000
 MOST_GUIDANCE = 100
+LARGEST_ORIGINAL = 16_384
 
 
 def family_of(spec: ModelSpec) -> Family:
     """Raises `UsageError` for a model that does not draw (a captioner, a LoRA)."""
+    if spec.family == "lora":
+        raise UsageError(f"{spec.name} is a LoRA: give it as --lora {spec.name}, with --model {spec.base}")
     try:
         return FAMILIES[spec.family]
     except KeyError:
@@ -31,11 +35,10 @@ def family_of(spec: ModelSpec) -> Family:
 def resolve(request: ImageRequest, spec: ModelSpec) -> ImageRequest:
     """Fill in the family's defaults and a seed, and check every value. Raises `UsageError` or `PromptRefused`."""
     family = family_of(spec)
-    prompts.check(request.prompt)
+    said = prompts.check(request.prompt)
     prompts.check(request.negative_prompt, "negative prompt", may_be_empty=True)
-    if request.loras:
-        raise UsageError("this version cannot load LoRAs yet: leave them out")
-    safety.check(request.prompt, spec)
+    for text in {request.prompt, said, re.sub(r"[()\[\]\\+]", "", said)}:  # marks of emphasis must hide nothing
+        safety.check(text, spec)
     resolved = dataclasses.replace(
         request,
         prompt=request.prompt.strip(),
@@ -45,6 +48,7 @@ def resolve(request: ImageRequest, spec: ModelSpec) -> ImageRequest:
         guidance=float(request.guidance if request.guidance is not None else family.guidance),
         seed=seeds.fresh() if request.seed is None else request.seed,
         model=spec.name,
+        loras=loras.check(request.loras),
         scheduler=schedulers.canonical(request.scheduler or family.scheduler),
     )
     _check_numbers(resolved, family, spec)
@@ -83,6 +87,10 @@ def _check_numbers(request: ImageRequest, family: Family, spec: ModelSpec) -> No
             raise UsageError(
                 f"{what} {size} is too large for {spec.name}: {family.largest} at most, {spec.size} is best"
             )
+    if request.original_size is not None and not family.sized:
+        raise UsageError(f"{spec.name} cannot be told an original size, SDXL models can: leave it out")
+    if not all(0 < side <= LARGEST_ORIGINAL for side in request.original_size or ()):
+        raise UsageError(f"the sides of the original size must be 1 to {LARGEST_ORIGINAL}, not {request.original_size}")
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"steps must be 1 to {MOST_STEPS}, not {steps}")
     if not (math.isfinite(guidance) and 0 <= guidance <= MOST_GUIDANCE):

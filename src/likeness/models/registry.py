@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config import suggest
 from ..errors import ModelNotFound
 from ..records import FIELDS, Attributes
+from . import hub as hub_client
+from . import single_file
+from .hub import HUB_ID, hub, hub_reachable
 
 ASSETS = Path(__file__).parent.parent / "assets"
-INDEX = "model_index.json"
+INDEX = single_file.INDEX
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class ModelSpec:
     size: int = 512  # pixels of a side that it was trained at
     knows: frozenset[str] | None = None  # 'field' or 'field:value' that it was trained on; None = open world
     adults_only: bool = False
+    base: str | None = None  # of a LoRA: the model that it belongs to
 
 
 # What the labels of the embedded model's training faces say. Everything else in `FIELDS` it never saw.
@@ -80,63 +84,103 @@ _ROWS = (
     ModelSpec("dinov2-small", "dinov2", "DINOv2 small", ("facebook/dinov2-small",), license=_APACHE, size=224),
     ModelSpec("dinov2-base", "dinov2", "DINOv2 base", ("facebook/dinov2-base",), license=_APACHE, size=224),
     ModelSpec("dinov2-large", "dinov2", "DINOv2 large", ("facebook/dinov2-large",), license=_APACHE, size=224),
-    ModelSpec("diffyface", "lora", "DiffyFace, a LoRA for SD 2.1", ("rigvedrs/DiffyFace",), license="see the hub page"),
-    ModelSpec("text2face", "lora", "text2face, a LoRA", ("michaeltrs/text2face",), license="see the hub page"),
+    ModelSpec(
+        "diffyface", "lora", "DiffyFace, a LoRA for SD 2.1", ("rigvedrs/DiffyFace",),
+        license="see the hub page", base="sd21",
+    ),
+    ModelSpec(
+        "text2face", "lora", "text2face, a LoRA for SD 2.1", ("michaeltrs/text2face",),
+        license="see the hub page", base="sd21",
+    ),
 )  # fmt: skip
 MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _ROWS}
 
 
 def find(name_or_path: str | Path) -> ModelSpec:
-    """The model of that name, hub id, or folder in diffusers' format. Raises `ModelNotFound` with a suggestion."""
+    """The model of that name, hub id, folder in diffusers' format, or single-file checkpoint.
+
+    A hub id that is not listed is asked for its settings, which tell its family. Raises `ModelNotFound` with a
+    suggestion.
+    """
     name = str(name_or_path).strip()
     for spec in MODELS.values():
         if name.lower() == spec.name or name in spec.hub_ids:
             return spec
-    folder = Path(name)
-    if (folder / INDEX).is_file():
-        return _local(folder)
-    if folder.is_dir():
+    path = Path(name).expanduser()
+    if (path / INDEX).is_file():
+        return _of_parts(path, name, path.resolve().name, asset=str(path.resolve()))
+    if path.is_dir():
         raise ModelNotFound(f"{name} holds no model: it has no {INDEX}")
+    if path.is_file():
+        family, size = single_file.family_of(path)
+        return ModelSpec(name, family, path.stem, asset=str(path.resolve()), size=size)
+    if HUB_ID.fullmatch(name):
+        return _of_parts(_settings(name), name, name, hub_ids=(name,))
     raise ModelNotFound(f"unknown model {name!r}{suggest(name, sorted(drawing()))}")
+
+
+def draws_faces(spec: ModelSpec) -> bool:
+    from .family import FAMILIES
+
+    return spec.family in FAMILIES
 
 
 def drawing() -> list[str]:
     """Names of the models that draw faces."""
-    from .family import FAMILIES
-
-    return [spec.name for spec in MODELS.values() if spec.family in FAMILIES]
+    return [spec.name for spec in MODELS.values() if draws_faces(spec)]
 
 
-def _local(folder: Path) -> ModelSpec:
-    """A folder written by `save_pretrained`; the pieces tell the family."""
+def _of_parts(folder: Path, name: str, title: str, **place: Any) -> ModelSpec:
+    """A folder written by `save_pretrained`; the pieces tell the family.
+
+    The name stays what the caller wrote, so that a recipe finds the model again.
+    """
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
         size = int(unet.get("sample_size") or 64) * 8
     except (OSError, ValueError, TypeError):
         raise ModelNotFound(f"{folder} is not a whole model: its {INDEX} or unet/config.json cannot be read") from None
-    # the name stays what the caller wrote, so that a recipe finds the folder again
-    name, title, asset = str(folder), folder.resolve().name, str(folder.resolve())
     if "XL" in index.get("_class_name", ""):
-        return ModelSpec(name, "sdxl", title, asset=asset, size=size)
+        return ModelSpec(name, "sdxl", title, size=size, **place)
     if index.get("vae", [None, None])[1] == "AutoencoderTiny" and size <= 256:
-        return ModelSpec(name, "mini", title, asset=asset, size=size, knows=MINI_KNOWS, adults_only=True)
+        return ModelSpec(name, "mini", title, size=size, knows=MINI_KNOWS, adults_only=True, **place)
     family = "sd21" if unet.get("cross_attention_dim") == 1024 else "sd15"
-    return ModelSpec(name, family, title, asset=asset, size=size)
+    return ModelSpec(name, family, title, size=size, **place)
+
+
+def _settings(repository: str) -> Path:
+    """The snapshot folder of a pipeline on the hub, with at least the two files that tell its family."""
+    wanted = (INDEX, "unet/config.json")
+    if all(hub_client.cached(repository, file) for file in wanted):
+        index = hub_client.cached(repository, INDEX)
+        assert index is not None
+        return index.parent
+    if not hub_reachable():
+        raise ModelNotFound(
+            f"there is no folder {repository}, and no model of that id on this disk; {hub()} cannot be reached: "
+            "connect once, or give the path of a folder"
+        )
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return [Path(hf_hub_download(repository, file)) for file in wanted][0].parent
+    except Exception as error:  # the hub client raises a wide family
+        raise ModelNotFound(
+            f"no folder {repository}, and no pipeline on the hub: {hub_client.explain(repository, error)}"
+        ) from None
 
 
 def present(spec: ModelSpec) -> Path | None:
-    """The model's folder if it is whole and on this disk, else None. Never touches the network."""
+    """The model's folder (or file) if it is whole and on this disk, else None. Never touches the network."""
     if spec.asset is not None:
-        folder = ASSETS / spec.asset  # an absolute path wins over ASSETS
-        return folder if _whole(folder) else None
-    from huggingface_hub import try_to_load_from_cache
-
-    draws = spec.name in drawing()
+        place = ASSETS / spec.asset  # an absolute path wins over ASSETS
+        return place if place.is_file() or _whole(place) else None
+    draws = draws_faces(spec)
     for repository, revision in _sources(spec):
-        found = try_to_load_from_cache(repository, INDEX if draws else "config.json", revision=revision)
-        if isinstance(found, str) and (not draws or _whole(Path(found).parent)):
-            return Path(found).parent
+        found = hub_client.cached(repository, INDEX if draws else "config.json", revision)
+        if found is not None and (not draws or _whole(found.parent)):
+            return found.parent
     return None
 
 
@@ -152,55 +196,29 @@ def _whole(folder: Path) -> bool:
     return True
 
 
-def locate(spec: ModelSpec) -> Path:
-    """The model's folder, downloaded if need be. Raises `ModelNotFound` that says what was tried."""
-    if (folder := present(spec)) is not None:
-        return folder
+def locate(spec: ModelSpec, half: bool = False) -> Path:
+    """The model's folder or file, downloaded if need be; with `half` its half-precision files where there are any.
+
+    Raises `ModelNotFound` that says what was tried.
+    """
+    if (place := present(spec)) is not None:
+        return place
     if spec.asset is not None:
         remedy = "install likeness again" if spec.name in MODELS else "save or copy it again"
         raise ModelNotFound(f"{ASSETS / spec.asset} is not a whole model, weights are missing: {remedy}")
     if not hub_reachable():
-        raise ModelNotFound(
-            f"{spec.name} is not on this disk and {hub()} cannot be reached: "
-            f"connect once, or copy {spec.hub_ids[0]} here and give its folder as --model"
-        )
-    from huggingface_hub import snapshot_download
-
+        raise hub_client.unreachable(spec.name, spec.hub_ids[0])
     reasons = []
     for repository, revision in _sources(spec):
         try:
-            wanted = ["*.json", "*.txt", "*.safetensors", "*.model"]
-            return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
+            return hub_client.fetch(repository, revision, half)
         except Exception as error:  # the hub client raises a wide family; the next source may still do
-            reasons.append(f"{repository}: {type(error).__name__}")
-    raise ModelNotFound(
-        f"cannot download {spec.name} ({'; '.join(reasons)}): check the id on {hub()} and your HF_TOKEN"
-    )
+            reasons.append(hub_client.explain(repository, error))
+    raise ModelNotFound(f"cannot download {spec.name} from {hub()} ({'; '.join(reasons)})")
 
 
 def _sources(spec: ModelSpec) -> list[tuple[str, str | None]]:
     return [(repository, spec.revision if i == 0 else None) for i, repository in enumerate(spec.hub_ids)]
-
-
-def hub() -> str:
-    """Address of the model hub (`HF_ENDPOINT`, as everywhere in the Hugging Face tools)."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-
-
-def hub_reachable(timeout: float = 3.0) -> bool:
-    """Whether the hub answers at all within `timeout` seconds. False in offline mode (`HF_HUB_OFFLINE`)."""
-    import urllib.error
-    import urllib.request
-
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
-        return False
-    try:
-        with urllib.request.urlopen(urllib.request.Request(hub(), method="HEAD"), timeout=timeout):
-            return True
-    except urllib.error.HTTPError as answer:
-        return answer.code < 500  # it answered, even if it does not like the question
-    except (OSError, ValueError):
-        return False
 
 
 # How an attribute is said in a list: field -> phrase around its value. Values that stand alone are not listed.
@@ -237,10 +255,11 @@ def unknown_to(spec: ModelSpec, attributes: Attributes) -> list[str]:
 def fingerprint(folder: Path) -> str:
     """SHA-256 over a model's weight files, names and contents; a hub file's own name is its hash already."""
     whole = hashlib.sha256()
-    for file in sorted(folder.rglob("*.safetensors")):
+    for file in sorted(folder.rglob("*.safetensors")) if folder.is_dir() else [folder]:
         stored = file.resolve().name
         if not re.fullmatch(r"[0-9a-f]{64}", stored):
             with open(file, "rb") as opened:
                 stored = hashlib.file_digest(opened, "sha256").hexdigest()
-        whole.update(f"{file.relative_to(folder).as_posix()} {stored}\n".encode())
+        name = file.relative_to(folder).as_posix() if folder.is_dir() else "checkpoint"
+        whole.update(f"{name} {stored}\n".encode())
     return whole.hexdigest()

@@ -1,4 +1,4 @@
-"""Stable Diffusion pipelines of any size: `mini`, SD 1.5, SD 2.1 (and SDXL as far as diffusers does it alone).
+"""Stable Diffusion pipelines of any size: `mini`, SD 1.5 and SD 2.1.
 
 The pipelines are diffusers' own, so that a seed draws here what it draws there.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelNotFound
+from . import single_file
 
 if TYPE_CHECKING:  # runtime loads torch
     from ..runtime import Runtime
@@ -29,22 +30,36 @@ class StableDiffusion:
     batch: int  # pictures in one pass at most
     half_on_gpu: bool = True  # mixed precision on a GPU by default
     multiple_of: int = 8
+    sized: bool = False  # whether it can be told an original size
 
-    def load(self, path: Path, runtime: Runtime) -> Any:
-        """The pipeline on its device, weights in fp32, silent, without the checker that paints pictures black.
+    def load(self, path: Path, runtime: Runtime, place: bool = True) -> Any:
+        """The pipeline on its device (unless not to be placed), silent, without the checker that paints pictures black.
 
-        Raises `ModelNotFound` when the folder holds something else or is damaged.
+        `path` is a folder, or a single-file checkpoint. Weights are fp32; on a GPU those of a large model come in half
+        precision where that was chosen, but for the autoencoder, which overflows in it. Raises `ModelNotFound` when
+        the place holds something else or is damaged.
         """
         import torch
 
+        half = self.half_on_gpu and runtime.device.type == "cuda" and runtime.precision != "fp32"
         with quiet():
             try:
-                pipeline = self._pipeline_class().from_pretrained(path, dtype=torch.float32, **self._without())
-            except (OSError, ValueError, KeyError, AttributeError) as error:
+                pipeline = self._read(path, runtime.dtype if half else torch.float32, half)
+            except (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError) as error:
                 reason = " ".join(str(error).split())[:200]
                 raise ModelNotFound(f"{path} cannot be loaded as {self.name} ({reason}): download it again") from None
+        _widen(pipeline.vae)
         pipeline.set_progress_bar_config(disable=True)
-        return pipeline.to(runtime.device)
+        return pipeline.to(runtime.device) if place else pipeline
+
+    def _read(self, path: Path, dtype: Any, half: bool) -> Any:
+        if path.is_file():
+            config = single_file.config_for(path, self.name)
+            return self._pipeline_class().from_single_file(
+                str(path), config=str(config), torch_dtype=dtype, local_files_only=True, **self._without()
+            )
+        variant = "fp16" if single_file.has_variant(path, half) else None
+        return self._pipeline_class().from_pretrained(path, dtype=dtype, variant=variant, **self._without())
 
     def image_to_image(self, pipeline: Any) -> Any:
         """The same parts behind diffusers' image-to-image pipeline; no weight is copied."""
@@ -55,9 +70,14 @@ class StableDiffusion:
         other.set_progress_bar_config(disable=True)
         return other
 
+    def size_settings(self, original: tuple[int, int] | None) -> dict[str, Any]:
+        """What the pipeline's call takes for the size that a picture is to look resized from: nothing here."""
+        return {}
+
     def decode(self, pipeline: Any, latents: Any) -> Any:
         """(B, C, h, w) -> pixels (B, 3, H, W) in [-1, 1], always in fp32: half-precision decoders overflow to black."""
         vae = pipeline.vae
+        _widen(vae)  # SDXL's image-to-image leaves it in half precision
         return vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
 
     def _pipeline_class(self) -> Any:
@@ -69,24 +89,11 @@ class StableDiffusion:
         return {"safety_checker": None, "requires_safety_checker": False}
 
 
-@dataclass(frozen=True)
-class SDXL(StableDiffusion):
-    """SDXL with what diffusers gives of itself: no refiner, no micro-conditioning settings."""
+def _widen(vae: Any) -> None:
+    import torch
 
-    def image_to_image(self, pipeline: Any) -> Any:
-        from diffusers import StableDiffusionXLImg2ImgPipeline
-
-        other = StableDiffusionXLImg2ImgPipeline.from_pipe(pipeline)
-        other.set_progress_bar_config(disable=True)
-        return other
-
-    def _pipeline_class(self) -> Any:
-        from diffusers import StableDiffusionXLPipeline
-
-        return StableDiffusionXLPipeline
-
-    def _without(self) -> dict[str, Any]:
-        return {}
+    if vae.dtype != torch.float32:
+        vae.to(dtype=torch.float32)
 
 
 @contextlib.contextmanager

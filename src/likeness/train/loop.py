@@ -1,48 +1,40 @@
 """The only training loop. A recipe supplies modules and a loss; hooks log, preview and check.
 
-Progress is counted in images. Everything random is a pure function of (seed, step), so a run that was killed goes on
-from its last checkpoint to bit-identical weights (on a CPU, with the same number of threads).
+Progress is counted in images. Everything random is a pure function of (seed, step, rank), so a run that was killed goes
+on from its last checkpoint to bit-identical weights (on a CPU, with the same number of threads).
 """
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import TrainingError
+from ..errors import EngineError, TrainingError, UsageError
 from ..runs import RunFolder
 from ..runtime import Runtime
-from .sampler import step_generator
+from . import optimizers
+from .checkpoints import Trained, averaged, buffers, trainable, update_ema
+from .hooks import Hook, State
+from .plan import LoopConfig, schedule
+from .sampler import step_generator, step_seed
 
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """How long and how fast. `minutes` ends this sitting, `images` ends the run; the learning rate follows `images`."""
-
-    images: int = 1_000_000
-    minutes: float | None = None
-    batch: int = 32
-    learning_rate: float = 3e-4
-    warmup: int = 6_400
-    cooldown: float = 0.2
-    weight_decay: float = 0.01
-    betas: tuple[float, ...] = (0.9, 0.99)
-    clip: float = 1.0
-    ema: float = 0.9995
-    seed: int = 0
-    log_every: int = 1_600
-    checkpoint_every: int = 32_000
+__all__ = ["Hook", "LoopConfig", "Recipe", "State", "averaged", "train"]
 
 
 class Recipe(Protocol):
-    """What is trained. `modules` are trained under these names; `loss` returns one value per sample."""
+    """What is trained: the parameters of `modules` that require a gradient. `loss` returns one value per sample.
+
+    `step` counts micro-batches. Where they exist, the loop uses: `parallel = True`, what the recipe draws is a function
+    of the sample's position, so several processes may share a batch; `export(folder)`, writes what makes a checkpoint
+    usable by itself; `lighter`, the flags that save memory, in words.
+    """
 
     modules: dict[str, nn.Module]
 
@@ -53,162 +45,144 @@ class Recipe(Protocol):
     def names(self, step: int) -> list[str]: ...  # the files of a batch, for error messages
 
 
-@dataclass
-class State:
-    """Where a run stands; hooks get it after every step."""
-
-    images: int = 0
-    loss: float = float("nan")
-    images_per_second: float = 0.0
-    stopping: str | None = None
-    ema: dict[str, Tensor] = field(default_factory=dict)
-
-
-Hook = Callable[[State], None]
-
-
 def train(recipe: Recipe, config: LoopConfig, run: RunFolder, runtime: Runtime, hooks: Sequence[Hook] = ()) -> State:
     """Train until `images`, `minutes` or a signal; write a checkpoint on the way out; return the final state.
 
-    Raises `TrainingError` on a non-finite loss, naming the step and the files.
+    `config` counts in images (`LoopConfig.settled`). Raises `TrainingError` on a non-finite loss, naming the step and
+    the files, and on a disk that is full; `EngineError` when memory runs out.
     """
-    named = {f"{m}.{n}": p for m, module in recipe.modules.items() for n, p in module.named_parameters()}
-    for module in recipe.modules.values():
-        module.to(runtime.device).train()
-    optimizer = torch.optim.AdamW(
-        named.values(), lr=config.learning_rate, betas=(config.betas[0], config.betas[1]),
-        weight_decay=config.weight_decay, fused=True,
-    )  # fmt: skip
-    state = State(ema={k: p.detach().clone() for k, p in named.items()})
-    buffers = {f"{m}.{n}": b for m, module in recipe.modules.items() for n, b in module.named_buffers()}
-    if loaded := run.load_checkpoint():
-        state.images = loaded[1]
-        restore(loaded[0], named, buffers, state.ema, optimizer)
-    run.forget_after(state.images)
-
-    started, first, saved, losses = time.monotonic(), state.images, state.images, []
-    with stop_on_signal(state):
-        while state.images < config.images and not state.stopping:
-            step = state.images // config.batch
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * schedule(state.images, config)
-            losses.append(advance(recipe, step, config, runtime, named, optimizer))
-            state.images += config.batch
-            update_ema(state.ema, named, config.ema, step)
-            seconds = time.monotonic() - started
-            if due(state.images, config.log_every, config.batch):
-                state.loss, losses = float(torch.stack(losses).mean()), []
-                state.images_per_second = (state.images - first) / seconds
-                run.log(state.images, loss=state.loss, images_per_second=state.images_per_second)
-            for hook in hooks:
-                hook(state)
-            if due(state.images, config.checkpoint_every, config.batch):
-                run.save_checkpoint(snapshot(named, buffers, state.ema, optimizer), state.images)
-                saved = state.images
-            if config.minutes and seconds > 60 * config.minutes:
-                state.stopping = "time is up"
-    if state.images > saved:
-        run.save_checkpoint(snapshot(named, buffers, state.ema, optimizer), state.images)
+    config.check(recipe.modules)
+    if runtime.world > 1 and not getattr(recipe, "parallel", False):
+        raise UsageError("this recipe trains in one process: start it without accelerate launch")
+    state = State(total=config.images, step_images=config.step_images(runtime.world))
+    with memory_advice(recipe, config, runtime, state):
+        trained = prepare(recipe, config, runtime)
+        state.ema = trained.ema
+        if loaded := run.load_checkpoint(config.resume):
+            state.images = loaded[1]
+            trained.restore(loaded[0])
+        runtime.wait()  # nobody may still be reading what is dropped now
+        run.forget_after(state.images)
+        with stop_on_signal(state):
+            steps(recipe, config, run, runtime, hooks, trained, state)
     return state
 
 
-def advance(
-    recipe: Recipe,
-    step: int,
-    config: LoopConfig,
-    runtime: Runtime,
-    named: dict[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-) -> Tensor:
-    """One optimizer step; returns the mean loss, detached."""
-    batch = recipe.batch(step)
-    with runtime.autocast():
-        loss = recipe.loss(batch, step_generator(config.seed, step)).mean()  # (B,) -> ()
-    if not torch.isfinite(loss):
-        files = ", ".join(recipe.names(step)[:4])
-        raise TrainingError(
-            f"loss is {loss.item()} at step {step} (files: {files}, ...): "
-            "lower the learning rate, use --precision fp32, or look at the files"
-        )
-    loss.backward()
-    nn.utils.clip_grad_norm_(list(named.values()), config.clip)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return loss.detach()
+def prepare(recipe: Recipe, config: LoopConfig, runtime: Runtime) -> Trained:
+    """Modules on their device and in training mode; an optimizer, and the average if there is to be one."""
+    for module in recipe.modules.values():
+        module.to(runtime.device).train()
+    named = trainable(recipe.modules)
+    runtime.share(list(named.values()))  # whatever each has drawn to begin with
+    scaler = torch.amp.GradScaler(runtime.device.type, enabled=runtime.precision == "fp16")
+    ema = {k: p.detach().clone() for k, p in named.items()} if config.ema else {}
+    optimizer = optimizers.build(recipe.modules, config)
+    return Trained(named, buffers(recipe.modules), optimizer, config.optimizer, scaler, ema)
 
 
-def schedule(images: int, config: LoopConfig) -> float:
-    """Linear warm-up, constant, linear cool-down over the last part of the run; a function of images alone."""
-    start = config.images * (1 - config.cooldown)
-    down = (config.images - images) / max(1.0, config.images - start) if images > start else 1.0
-    return min(1.0, (images + config.batch) / max(1, config.warmup), down)
+def steps(
+    recipe: Recipe, config: LoopConfig, run: RunFolder, runtime: Runtime, hooks: Sequence[Hook],
+    trained: Trained, state: State,
+) -> None:  # fmt: skip
+    """One step after the other until the end, with all that is due between them."""
+    started, first, saved, losses = time.monotonic(), state.images, state.images, []
+    aside = 0.0  # seconds that hooks and checkpoints have taken: no part of the speed
+    while state.images < config.images and not state.stopping:
+        step, factor = state.images // state.step_images, schedule(state.images, config, state.step_images)
+        for group in trained.optimizer.param_groups:
+            group["lr"] = group["base"] * factor
+        losses.append(advance(recipe, step, config, runtime, trained))
+        state.images += state.step_images
+        if config.ema:
+            update_ema(state.ema, trained.named, config.ema, step)
+        seconds = time.monotonic() - started
+        if state.passed(config.log_every):
+            state.loss, losses = float(torch.stack(losses).mean()), []
+            state.images_per_second = (state.images - first) / (seconds - aside)
+            run.log(state.images, loss=state.loss, images_per_second=state.images_per_second,
+                    learning_rate=config.learning_rate * factor)  # fmt: skip
+        for hook in hooks:
+            hook(state)
+        if state.passed(config.checkpoint_every):
+            save(recipe, config, run, runtime, trained, state)
+            saved = state.images
+        aside += time.monotonic() - started - seconds
+        if config.minutes and seconds > 60 * config.minutes:
+            state.stopping = "time is up"
+        if runtime.any(bool(state.stopping)):  # all end after the same step
+            state.stopping = state.stopping or "another process is stopping"
+    if state.images > saved:
+        save(recipe, config, run, runtime, trained, state)
 
 
-def update_ema(ema: dict[str, Tensor], named: dict[str, nn.Parameter], decay: float, step: int) -> None:
-    """Exponential moving average with a short memory at the start, min(decay, (1 + step) / (10 + step))."""
-    rate = 1 - min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        torch._foreach_lerp_([ema[k] for k in named], [p.detach() for p in named.values()], rate)
+def advance(recipe: Recipe, step: int, config: LoopConfig, runtime: Runtime, trained: Trained) -> Tensor:
+    """One optimizer step on the mean over `accumulation` micro-batches of all processes; the mean loss, detached."""
+    micro_steps = range(step * config.accumulation, (step + 1) * config.accumulation)
+    losses = []
+    for micro in micro_steps:
+        batch = recipe.batch(micro)
+        torch.manual_seed(step_seed(config.seed, micro, runtime.rank, 4))  # of dropout, which asks no generator
+        with runtime.autocast():
+            loss = recipe.loss(batch, step_generator(config.seed, micro, runtime.rank)).mean()  # (B,) -> ()
+        trained.scaler.scale(loss / config.accumulation).backward()
+        losses.append(loss.detach())
+    check_finite(recipe, step, micro_steps, losses, runtime)
+    loss = torch.stack(losses).mean()
+    gradients = [p.grad for p in trained.named.values() if p.grad is not None]
+    runtime.average([loss, *gradients])
+    if config.clip:
+        trained.scaler.unscale_(trained.optimizer)
+        nn.utils.clip_grad_norm_(list(trained.named.values()), config.clip)
+    trained.scaler.step(trained.optimizer)
+    trained.scaler.update()
+    trained.optimizer.zero_grad(set_to_none=True)
+    return loss
 
 
-def due(images: int, every: int, batch: int) -> bool:
-    """Whether a multiple of `every` lies within the step that has just ended."""
-    return images // every > (images - batch) // every
+def check_finite(recipe: Recipe, step: int, micro_steps: range, losses: list[Tensor], runtime: Runtime) -> None:
+    """Raises `TrainingError`, in every process, when a loss is NaN or infinite in one of them."""
+    bad = [i for i, fine in enumerate(torch.isfinite(torch.stack(losses)).tolist()) if not fine]
+    if not runtime.any(bool(bad)):
+        return
+    if not bad:
+        raise TrainingError(f"loss is not finite at step {step} in another process: see its message")
+    files = ", ".join(recipe.names(micro_steps[bad[0]])[:4])
+    raise TrainingError(
+        f"loss is {losses[bad[0]].item()} at step {step} (files: {files}, ...): "
+        "lower the learning rate, use --precision fp32, or look at the files"
+    )
 
 
-def snapshot(
-    named: dict[str, nn.Parameter], buffers: dict[str, Tensor], ema: dict[str, Tensor], optimizer: torch.optim.Optimizer
-) -> dict[str, Tensor]:
-    """All that a run needs to go on, as one flat dictionary of tensors."""
-    tensors: dict[str, Tensor] = {f"weight/{k}": p for k, p in named.items()}
-    tensors |= {f"buffer/{k}": b.clone() for k, b in buffers.items()} | {f"ema/{k}": v for k, v in ema.items()}
-    for name, parameter in named.items():
-        tensors |= {f"optimizer/{name}/{k}": torch.as_tensor(v) for k, v in optimizer.state[parameter].items()}
-    return tensors
+def save(recipe: Recipe, config: LoopConfig, run: RunFolder, runtime: Runtime, trained: Trained, state: State) -> None:
+    """A checkpoint, written by the main process; what the recipe exports into it has the averaged weights."""
+
+    def export(folder: Path) -> None:
+        if hasattr(recipe, "export"):
+            with averaged(recipe.modules, state.ema):
+                recipe.export(folder)
+
+    if runtime.main:
+        run.save_checkpoint(trained.snapshot(), state.images, config.keep, export)
+    runtime.wait()
 
 
-def restore(
-    tensors: dict[str, Tensor],
-    named: dict[str, nn.Parameter],
-    buffers: dict[str, Tensor],
-    ema: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-) -> None:
-    """Inverse of `snapshot`. Raises `TrainingError` when the checkpoint is of another model."""
-    if {k[7:] for k in tensors if k.startswith("weight/")} != set(named):
-        raise TrainingError("the checkpoint in the run folder is of another model: choose another --output")
-    with torch.no_grad():
-        for name, parameter in named.items():
-            parameter.copy_(tensors[f"weight/{name}"])
-            ema[name].copy_(tensors[f"ema/{name}"])
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                if (kept := tensors.get(f"optimizer/{name}/{key}")) is None:
-                    continue  # it has had no gradient yet
-                # in the parameter's own memory layout: the fused optimizer pairs elements by their place in memory
-                like = torch.empty_like(parameter) if kept.shape == parameter.shape else kept.to(parameter.device)
-                optimizer.state[parameter][key] = like.copy_(kept)
-        for name, buffer in buffers.items():
-            buffer.copy_(tensors[f"buffer/{name}"])
+SHORT = ("out of memory", "can't allocate memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
 
 
 @contextmanager
-def averaged(modules: dict[str, nn.Module], ema: dict[str, Tensor]) -> Iterator[None]:
-    """Within the block the modules carry the averaged weights and are in evaluation mode."""
-    named = {f"{m}.{n}": p for m, module in modules.items() for n, p in module.named_parameters()}
-    kept = {k: p.detach().clone() for k, p in named.items()}
-    with torch.no_grad():
-        for k, p in named.items():
-            p.copy_(ema[k])
-    for module in modules.values():
-        module.eval()
+def memory_advice(recipe: Recipe, config: LoopConfig, runtime: Runtime, state: State) -> Iterator[None]:
+    """Turns an allocation that failed, of whichever library, into an `EngineError` that says which flags to change."""
     try:
         yield
-    finally:
-        with torch.no_grad():
-            for k, p in named.items():
-                p.copy_(kept[k])
-        for module in modules.values():
-            module.train()
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(s in str(error) for s in SHORT):
+            raise
+        half, more = max(1, config.batch // 2), config.accumulation * 2
+        flags = f"--set loop.batch={half} --set loop.accumulation={more}, or --precision bf16"
+        raise EngineError(
+            f"out of memory at step {state.images // state.step_images} (batch {config.batch}, {runtime.precision}): "
+            f"use {getattr(recipe, 'lighter', flags)}"
+        ) from error
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import UsageError
 
@@ -49,7 +52,25 @@ def sample_seed(seed: int, position: int) -> int:
     return int(np.random.SeedSequence([seed, position]).generate_state(1)[0])
 
 
+def step_seed(seed: int, step: int, rank: int = 0, stream: int = 1) -> int:
+    """The seed of what a whole (micro-)batch draws at once; `stream` keeps unlike uses apart."""
+    return int(np.random.SeedSequence([seed, step, rank, stream]).generate_state(1, np.uint64)[0]) >> 1
+
+
 def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
     """Noise and timesteps of a step."""
-    state = int(np.random.SeedSequence([seed, step, rank, 1]).generate_state(1, np.uint64)[0])
-    return torch.Generator().manual_seed(state >> 1)
+    return torch.Generator().manual_seed(step_seed(seed, step, rank))
+
+
+def noise_for(seed: int, positions: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """Gaussian noise (B, *shape) on the CPU: each sample's own, whoever draws it and whatever its batch mates are."""
+    return torch.stack([torch.randn(*shape, generator=_generator(seed, p, 2)) for p in positions])
+
+
+def times_for(seed: int, positions: Sequence[int], count: int) -> Tensor:
+    """A timestep below `count` for each sample, (B,) int64, uniform and independent of its noise."""
+    return torch.cat([torch.randint(count, (1,), generator=_generator(seed, p, 3)) for p in positions])
+
+
+def _generator(seed: int, position: int, stream: int) -> torch.Generator:
+    return torch.Generator().manual_seed(step_seed(seed, position, 0, stream))
