@@ -36,6 +36,7 @@ format: $(VENV)/.installed-dev  ## rewrite the code in the house style
 	@$(VENV)/bin/ruff check --fix
 	@$(VENV)/bin/ruff format
 
+smoke: export LIKENESS_CACHE := $(RUN)/cache
 smoke: $(VENV)/.installed-train  ## the whole road in tiny steps: train, draw, inspect, measure
 	@rm -rf $(RUN)
 	for recipe in mini eye judge; do \

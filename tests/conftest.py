@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.pop("LIKENESS_DEVICE", None)
+CACHE = tempfile.TemporaryDirectory(prefix="likeness-cache-")  # goes when the interpreter ends
+os.environ["LIKENESS_CACHE"] = CACHE.name
 os.environ.setdefault("COLUMNS", "120")  # rich folds help texts at the terminal's width
 
 ROOT = Path(__file__).resolve().parent.parent

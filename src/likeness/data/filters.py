@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UsageError
+from .compact import Names
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -183,7 +184,7 @@ class Duplicates:
 
     def __init__(self, radius: int = 44) -> None:
         self.radius = radius
-        self.keys: list[str] = []
+        self.keys = Names()
         self._slow = np.zeros(1024, np.uint64)
         self._rest = np.zeros((1024, 3), np.uint64)
         self._scratch = np.empty(1024, np.uint64)  # a fresh array for each look would cost more than the look

@@ -7,6 +7,7 @@ import unicodedata
 from hashlib import blake2b
 from pathlib import Path
 
+from .compact import Numbers
 from .manifest import hashed
 from .names import portable
 from .paths import PICTURES
@@ -44,10 +45,10 @@ def short(text: str) -> str:
 
 
 class Stems:
-    """Gives each item a name of its own, in the order of asking. Holds a number a name: 16 MB for 300,000."""
+    """Gives each item a name of its own, in the order of asking. Holds a number a name."""
 
     def __init__(self) -> None:
-        self._taken: set[int] = set()
+        self._taken = Numbers()
 
     def take(self, item: Item, inner: str, prefix: str = "") -> str:
         """The stem for an item; `inner`: its name within its set; `prefix`: the source's, where there are several."""
@@ -57,8 +58,7 @@ class Stems:
         wish = portable(f"{prefix}-{plain(name)}" if prefix else plain(name))
         found, number = wish, 0
         # file systems that do not tell A from a must not lose a picture
-        while hashed(found.lower()) in self._taken:
+        while not self._taken.add(hashed(found.lower())):
             number += 1
             found = f"{wish}-{short(f'{item.origin} {item.path} {number}')}"
-        self._taken.add(hashed(found.lower()))
         return found

@@ -12,6 +12,8 @@ from typing import Any
 
 from ...errors import RecordError, UsageError
 from ...records import Attributes
+from ..compact import Numbers
+from ..manifest import hashed
 from ..paths import SIDECARS, find, pictures, walk
 from .base import About, Eyes, Item, Problems, folder_of
 from .tables import TEXT_COLUMNS, clean, json_rows, rows
@@ -59,20 +61,19 @@ def items(
             else:
                 yield _bare(root, file, names, license, problems)
         return
-    used: set[int] = set()  # hashes: 300,000 paths would take 100 MB
+    used = Numbers()  # hashes: 300,000 paths would take 100 MB
     for table in tables:
         for where, row in json_rows(table, problems) if table.suffix == ".jsonl" else rows(table, problems):
             try:
                 item = _row(root, table, row, names, license, follow_links, problems)
-                if hash(str(item.path)) in used:
+                if not used.add(hashed(str(item.path))):
                     raise UsageError(f"{str(row['file_name'])[:80]!r} is there twice")
             except (UsageError, RecordError) as error:
                 problems.add(where, error)
                 continue
-            used.add(hash(str(item.path)))
             yield item
     for file, reason in pictures(root, follow_links=follow_links):
-        if reason or hash(str(file)) not in used:
+        if reason or hashed(str(file)) not in used:
             problems.add(file, reason or "no row in the metadata")
 
 

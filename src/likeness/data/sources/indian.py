@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ...errors import RecordError, UsageError
 from ...records import Attributes
+from ..compact import Numbers
+from ..manifest import hashed
 from ..paths import find
 from .base import About, Item, Problems, first
 from .tables import FILE_COLUMNS, column, peek, rows
@@ -52,20 +54,20 @@ def items(
     file = column(names, file_column, FILE_COLUMNS, "file", csv)
     label = column(names, label_column, LABELS, "label", csv) if label_column or set(LABELS) & set(names) else None
     person = next((p for p in PEOPLE if p in names), None)
-    seen: set[int] = set()  # hashes take little room
+    seen = Numbers()  # hashes take little room
     for where, row in found:
         try:
             name = row[file]
             bare = name.replace("\\", "/").rpartition("/")[2]
             tried = [name, f"images/{bare}", f"{csv.stem}/{bare}", f"{csv.stem.title()}/{bare}", bare]
             picture = find(root, *dict.fromkeys(tried), follow_links=follow_links)
-            if hash(str(picture)) in seen:
+            if hashed(str(picture)) in seen:
                 raise UsageError(f"{name[:80]!r} is there twice")
             attributes = _attributes(row, label, problems)
         except (UsageError, RecordError) as error:
             problems.add(where, error)
             continue
-        seen.add(hash(str(picture)))
+        seen.add(hashed(str(picture)))
         yield Item(
             picture, attributes=attributes, license=ABOUT.license, origin=f"Indian faces {picture.relative_to(root)}",
             group=f"indian:{row[person]}" if person and row[person] else None,

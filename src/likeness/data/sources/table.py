@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import RecordError, UsageError
+from ..compact import Numbers
+from ..manifest import hashed
 from ..paths import find
 from .base import About, Item, Problems
 from .folder import SPLITS
@@ -51,18 +53,18 @@ def items(
         if text_column or set(TEXT_COLUMNS) & set(names)
         else None
     )
-    seen: set[int] = set()  # hashes: 300,000 paths would take 100 MB
+    seen = Numbers()  # hashes: 300,000 paths would take 100 MB
     for where, row in found:
         try:
             name = row.get(file, "")
             picture = find(root, name, f"images/{name}", follow_links=follow_links)
-            if hash(str(picture)) in seen:
+            if hashed(str(picture)) in seen:
                 raise UsageError(f"{name[:80]!r} is there twice")
             attributes = read_attributes({k: v for k, v in row.items() if k not in {file, text}}, problems)
         except (UsageError, RecordError) as error:
             problems.add(where, error)
             continue
-        seen.add(hash(str(picture)))
+        seen.add(hashed(str(picture)))
         yield Item(
             picture,
             attributes=attributes,

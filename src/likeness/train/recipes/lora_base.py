@@ -22,8 +22,9 @@ ENCODERS = ("text_encoder", "text_encoder_2")
 
 @dataclass
 class Base:
-    """diffusers' pipeline, the model's row in the registry, what its scheduler says of noise, (T,), and its autoencoder
-    of the size of latents."""
+    """diffusers' pipeline and the model's row in the registry; what its scheduler says of noise, (T,), and its
+    autoencoder of the scale of latents.
+    """
 
     spec: ModelSpec
     pipeline: Any
