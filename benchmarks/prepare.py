@@ -169,8 +169,8 @@ def main() -> int:
             rows[kind] = row = measure(Path(place), kind, options)
         print(
             f"{kind}: loop {row['loop']:.2f}/s, ours {row['ours']:.2f}/s ({row['ours with start']:.2f} with start), "
-            f"{row['times']:.2f} times (goal {row['goal']}); {row['dB of all']:.1f} dB between all {row['compared']} outputs "
-            f"({row['median dB']:.1f} in the median, {row['least dB']:.1f} in the worst); "
+            f"{row['times']:.2f} times (goal {row['goal']}); {row['dB of all']:.1f} dB between the "
+            f"{row['compared']} outputs ({row['median dB']:.1f} in the median, {row['least dB']:.1f} in the worst); "
             f"265,000 images: {row['hours for 265,000']:.1f} h instead of {row['hours of the loop']:.1f} h"
         )
     options.output.parent.mkdir(parents=True, exist_ok=True)

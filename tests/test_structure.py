@@ -173,7 +173,7 @@ def test_the_tree_in_the_readme_is_true(pages):
     rooms = {
         p.name
         for p in PACKAGE.iterdir()
-        if p.suffix == ".py" or p.name[0] != "_" and p.is_dir() and any(p.glob("[!_]*"))
+        if p.suffix == ".py" or p.name[0] not in "_." and p.is_dir() and any(p.glob("[!_]*"))
     }
     assert not [r for r in rooms if not re.search(rf"^\s+{re.escape(r)}/?\s", shown, re.M)]
     assert not re.findall(r"^\s+\w+/$", shown.replace("likeness/", ""), re.M), "a room says nothing of itself"

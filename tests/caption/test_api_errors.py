@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from unruly import serve
 
-from likeness.caption import chat
+from likeness.caption import chat, trouble
 from likeness.caption.captioner import Caption, Face, Failure, make
 from likeness.caption.endpoint import Endpoint
 from likeness.errors import ConfigError, UsageError
@@ -74,7 +75,7 @@ def test_when_every_try_fails_the_failure_says_how_and_may_be_retried(fault: str
     assert all(o.detail for o in found)
 
 
-@pytest.mark.parametrize("fault", ["filter", "refusal-field", "400"])
+@pytest.mark.parametrize("fault", ["filter", "refusal-field", "400", "403"])
 def test_what_the_server_refuses_is_refused_once_and_concerns_nobody_else(fault: str, pictures: Pictures):
     with serve(rates={fault: 0.3}, seed=7) as server:
         found = run(server.url, pictures(20))
@@ -96,6 +97,41 @@ def test_a_file_that_is_no_picture_costs_no_request(pictures: Pictures, tmp_path
     }  # fmt: skip
     assert found["missing.jpg"].again is False
     assert sum(isinstance(o, Caption) for o in found.values()) == 2
+
+
+def test_a_link_out_of_the_folder_is_not_sent(pictures: Pictures, tmp_path: Path):
+    """Pictures go to somebody else's computer: a table that others wrote must not choose which of this one's files."""
+    there = pictures(2)
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "own.jpg").write_bytes(there[0].path.read_bytes())
+    (folder / "inner.jpg").symlink_to("own.jpg")
+    (folder / "outer.jpg").symlink_to(there[1].path)
+    faces = [Face(FaceRecord(n), folder / n, folder) for n in ("own.jpg", "inner.jpg", "outer.jpg")]
+    with serve() as server:
+        found = {o.name: o for o in run(server.url, faces)}
+        assert server.stats()["requests"] == 2
+    refused = found.pop("outer.jpg")
+    assert isinstance(refused, Failure) and (refused.reason, refused.again) == ("unreadable", False)
+    assert "leads out" in refused.detail and all(isinstance(one, Caption) for one in found.values())
+
+
+def test_told_to_come_back_at_once_it_waits_all_the_same(pictures: Pictures, monkeypatch: pytest.MonkeyPatch):
+    """Or "Retry-After: 0" would use up all tries in a moment."""
+    waits: list[float] = []
+    uniform = random.uniform
+    monkeypatch.setattr(random, "uniform", lambda low, high: waits.append(high) or uniform(low, high))
+    with serve(rates={"429-after": 1.0}, retry_after=0) as server:
+        (one,) = run(server.url, pictures(1), retries=2)
+    assert (one.reason, one.usage.requests) == ("limit", 3) and len(waits) == 2 and waits[1] == 2 * waits[0] > 0
+
+
+def test_what_a_server_says_cannot_command_a_terminal():
+    said = chat.Chat(Endpoint("vllm", "m"))._read(
+        '{"choices": [{"message": {"content": "A man.\\u001b[2J\\u009b2J"}}]}'
+    )
+    assert said.text == "A man.[2J2J"
+    assert trouble._line("no\x1b]0;x\x07 such\nmodel") == "no?]0;x? such model"
 
 
 def test_one_question_without_a_picture():

@@ -13,7 +13,7 @@ from PIL import Image
 from likeness.caption import prompts, questionnaire
 from likeness.caption.captioner import make
 from likeness.caption.picture import data_url
-from likeness.caption.trouble import ChatError
+from likeness.data.decode import BadImage
 from likeness.errors import ConfigError, UsageError
 from likeness.records import FIELDS, Age, Attributes
 
@@ -80,9 +80,8 @@ def test_the_picture_is_sent_small_upright_and_without_its_metadata(tmp_path: Pa
     Image.new("RGB", (30, 20)).save(path)
     assert Image.open(BytesIO(base64.b64decode(data_url(path, 256).partition(",")[2]))).size == (30, 20)  # never larger
     path.write_bytes(b"")
-    with pytest.raises(ChatError) as told:
+    with pytest.raises(BadImage, match="empty"):
         data_url(path)
-    assert (told.value.reason, told.value.again) == ("unreadable", False)
 
 
 def test_the_estimate_follows_from_limits_size_and_prices():

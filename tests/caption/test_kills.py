@@ -57,10 +57,10 @@ def once_each(folder: Path, total: int) -> None:
     assert len(counts) == total and set(counts.values()) == {1}
 
 
-def test_killed_three_times(tmp_path: Path):
+def test_killed_twice(tmp_path: Path):
     folder, whole = table(tmp_path / "set", 900), table(tmp_path / "whole", 900)
-    assert killed(folder, 900, 3, "--captioner", "labels") >= 2
-    assert 3 <= lines(folder) < 900
+    assert killed(folder, 900, 2, "--captioner", "labels") >= 1
+    assert 2 <= lines(folder) < 900
     with claimed(folder, Range(0, 900)):  # a killed run holds nothing
         pass
     before = lines(folder)
@@ -94,7 +94,7 @@ def through_the_unruly_server(tmp_path: Path, count: int, kills: int, **settings
 
 
 def test_killed_while_a_server_misbehaves(tmp_path: Path):
-    through_the_unruly_server(tmp_path, 80, 1)
+    through_the_unruly_server(tmp_path, 40, 1)
 
 
 @pytest.mark.slow

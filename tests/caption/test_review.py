@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import resource
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -210,6 +212,24 @@ def test_a_new_caption_ends_a_rejection(folder):
 
 
 # ---- the server ----
+
+
+def test_a_disk_that_fills_up_never_says_kept(folder):
+    """The system then writes a part of the line and calls that a success."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with serving(folder) as server:
+        kept = server.review
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
+            with pytest.raises(OSError):
+                kept.keep([decision(0, "rejected")])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, before)
+        assert kept.decided() == {}
+        assert kept.keep([decision(1, "accepted")]) == 1
+        assert [one["decision"] for one in kept.decided().values()] == ["accepted"]
 
 
 @contextmanager

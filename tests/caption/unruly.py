@@ -33,7 +33,7 @@ TORTURE = {
     "429-after": 0.02, "429": 0.03, "500": 0.03, "slow": 0.03, "half": 0.02, "garbage": 0.02, "refusal": 0.01,
     "hang": 0.02,
 }  # fmt: skip
-STEADY = {"400", "filter"}  # these hit the same pictures at every attempt
+STEADY = {"400", "403", "filter"}  # these hit the same pictures at every attempt
 REFUSALS = (
     "I'm sorry, but I can't help with identifying or describing people in images.",
     "I cannot assist with that request.",
@@ -258,6 +258,7 @@ REFUSED: dict[str, Callable[[Unruly, Any], None]] = {
     "429": lambda self, writer: reply(writer, 429, problem("Too many requests", "rate_limit_exceeded")),
     "500": lambda self, writer: reply(writer, 500, problem("The server had an error", "server_error")),
     "400": lambda self, writer: reply(writer, 400, problem("invalid image data", "invalid_image")),
+    "403": lambda self, writer: reply(writer, 403, problem("flagged by moderation", "input_flagged")),
 }
 BROKEN: dict[str, Callable[[Any, bytes], None]] = {
     "half": lambda writer, body: send(writer, 200, body[: len(body) // 2], len(body)),

@@ -79,6 +79,32 @@ def test_through_a_server(tmp_path: Path, capsys: Capture):
     assert (facts["captioner"], facts["model"], facts["prompt"]) == ("api", "face-vision", "short")
 
 
+def test_labels_that_are_not_there_are_told_with_what_to_do(tmp_path: Path, capsys: Capture):
+    (tmp_path / "set").mkdir()
+    Path("set/metadata.jsonl").write_text('{"file_name": "images/1.png", "text": ""}\n')
+    assert main(["caption", "run", "set", "--captioner", "labels"]) == 0
+    told = capsys.readouterr()
+    assert "0 captions" in told.out and "1  failed: no labels" in told.out and "eye (offline)" in told.err
+
+
+def test_words_of_others_cannot_command_the_terminal(tmp_path: Path, capsys: Capture):
+    """A member's file may hold anything; what of it is shown is shown as letters."""
+    table(tmp_path / "set", 2)
+    name = "images/\x1b[2Jx.png"
+    with open("set/metadata.jsonl", "a") as rows:
+        rows.write(json.dumps({"file_name": name, "text": "A woman.", "attributes": {"gender": "male"}}) + "\n")
+    bad = {"file_name": "images/000000.png", "reason": "\x1b]0;mine\x07", "again": False}
+    Path("set/failures.0-2.jsonl").write_text(json.dumps(bad) + "\n")
+    for start in (0, 1):
+        lines = [{"file_name": name, "text": f"{start} hats"}]
+        Path(f"set/captions.{start}-3.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    told = ""
+    for words in (["status", "set"], ["check", "set"], ["merge", "set"]):
+        main(["caption", *words])
+        told += capsys.readouterr().out
+    assert told.count("?[2Jx.png") == 2 and "?]0;mine?" in told and "\x1b" not in told and "\x07" not in told
+
+
 def test_review(tmp_path: Path, capsys: Capture):
     pictures(tmp_path / "set", 3)
     assert main(["caption", "run", "set", "--captioner", "labels"]) == 0 and main(["caption", "finish", "set"]) == 0

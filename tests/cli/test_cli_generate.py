@@ -185,6 +185,8 @@ def test_from_a_picture_and_again_until_it_changes(capsys):
         (["a man", "--device", "quantum"], "unknown device"),
         (["a man", "--batch-size", "0"], "batch size"),
         (["a man", "--num-images", "3"], "--csv"),
+        (["--csv", "p.csv", "--num-images", "1000000000"], "1 to 100,000"),
+        (["--csv", "p.csv"], "p.csv, row 2: seed must be 0 to"),
         (["a man", "--lora", "a:99"], "-10 to 10"),
         (["a man", "--lora", "nothing/here/at:0.8"], "no LoRA file or folder"),
         (["a man", "--memory", "slicin"], "did you mean 'slicing'"),
@@ -195,10 +197,11 @@ def test_from_a_picture_and_again_until_it_changes(capsys):
 )
 def test_bad_input_is_one_line_exit_code_2_and_nothing_written(argv, says, capsys):
     Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    Path("p.csv").write_text("prompt,seed\na man,1\na man,-1\n")
     assert main(["generate", *argv]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and says in err
-    assert files() == ["broken.png"]
+    assert files() == ["broken.png", "p.csv"]
 
 
 @pytest.mark.skipif(os.name == "nt" or not Path("/proc").is_dir(), reason="needs a place that nobody can write to")
@@ -211,7 +214,21 @@ def test_the_output_is_tried_before_the_model_is_loaded(monkeypatch, capsys):
 def test_a_killed_run_goes_on(tmp_path):
     """kill -9 in the middle of a folder; the second run draws the rest, and the pictures are those of one run."""
     Path("p.csv").write_text("text\n" + "a man\n" * 6)
-    command = ["generate", "--csv", "p.csv", "--seed", "1", "--batch-size", "1", "--device", "cpu", "--steps", "4"]
+    command = [
+        "generate",
+        "--csv",
+        "p.csv",
+        "--seed",
+        "1",
+        "--batch-size",
+        "1",
+        "--device",
+        "cpu",
+        "--steps",
+        "2",
+        "--size",
+        "64",
+    ]
     run = [sys.executable, "-m", "likeness.cli.main", *command, "--output-dir", "out"]
     child = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while child.poll() is None and len(list(Path("out").glob("0*.png"))) < 2:

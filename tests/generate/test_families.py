@@ -48,3 +48,10 @@ def test_sdxl_is_told_the_original_size(tiny):
     assert request_of(recipe) == ours.request
     with pytest.raises(UsageError, match="SDXL models can"):
         FaceGenerator("mini").generate(request)
+
+
+def test_a_start_picture_leaves_half_precision_weights_as_they_are(tiny):
+    generator = FaceGenerator(tiny("sdxl"), device="cpu")
+    generator.pipeline.unet.to(torch.bfloat16)
+    other = generator.family.image_to_image(generator.pipeline)
+    assert other.unet is generator.pipeline.unet and other.unet.dtype == torch.bfloat16

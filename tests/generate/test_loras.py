@@ -42,6 +42,7 @@ def pixels(image):
     return np.asarray(getattr(image, "image", image)).astype(int)
 
 
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")  # of the stock side, at its second adapter
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_family_draws_what_stock_diffusers_draws_with_the_same_loras(family, made):
     model, one, two = made(family)

@@ -81,6 +81,17 @@ def test_weights_are_a_straight_line_from_the_prompt_without_the_words(loaded):
 
 
 @torch.no_grad()
+def test_a_weighted_neighbour_changes_nothing_to_the_last_bit(loaded):
+    _, conditioner = loaded
+    plain, weighted = [("a man with glasses", 1.0)], [("a ", 1.0), ("woman", 1.5), (" with a hat", 0.7)]
+    alone, beside = (
+        conditioner.encode_tokens(conditioner.tokenize([plain, other])) for other in ([("a woman", 1.0)], weighted)
+    )
+    assert torch.equal(alone.hidden[0], beside.hidden[0])
+    assert alone.pooled is None or torch.equal(alone.pooled[0], beside.pooled[0])
+
+
+@torch.no_grad()
 def test_several_weights_add_up_and_reach_other_windows(loaded):
     _, conditioner = loaded
     long = [("a man with ", 1.0), ("glasses", 1.5), (" and a hat," * 40, 1.0), (" smiling", 0.5)]

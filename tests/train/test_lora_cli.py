@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from likeness import config
 from likeness.cli.main import main
-from likeness.cli.train_lora import SETTINGS, overrides, prepared, resolve
+from likeness.cli.train_lora import LISTS, SETTINGS, overrides, prepared, resolve
 from likeness.launch.local import accelerate
 from likeness.models.lora import LoraShape
 from likeness.train.recipes.lora_config import LoraConfig
@@ -97,6 +97,12 @@ def test_flags_become_settings_and_win_over_the_preset():
     assert (made.loop.steps, made.loop.epochs, made.loop.optimizer, made.loop.seed) == (7, None, "adamw8bit", 5)
     assert (made.flip, made.crop, made.loop.betas) == (0.5, "random", (0.9, 0.99))
     assert (made.loop.validate_every, made.loop.preview_every, made.validation_prompts) == (3, 3, ("a", "b"))
+
+
+@pytest.mark.parametrize("flag", [*SETTINGS, *LISTS])
+def test_no_flag_is_lost_on_the_way(flag):
+    setting = SETTINGS.get(flag) or LISTS[flag]
+    assert overrides({flag: ["said"], "use_8bit_adam": False})[setting] == ["said"]
 
 
 def test_a_preset_in_images_refuses_flags_in_steps(tmp_path, capsys):

@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
+from ..data.decode import BadImage
 from ..errors import ConfigError
 from . import prompts, questionnaire
 from .captioner import Caption, Estimate, Face, Failure, Outcome
 from .chat import Answer, ChatError, Job, Messages, answers, text_tokens
-from .endpoint import Endpoint
+from .endpoint import Endpoint, estimated
 from .labels import written
 from .picture import data_url, image_tokens
 
@@ -90,23 +91,8 @@ class Api:
         config = self.config
         asked = text_tokens(self._messages("")) + image_tokens(config.max_side)
         said = min(ANSWER_TOKENS[self.form], self.max_tokens)
-        per_window = [config.concurrency * config.window / ANSWER_SECONDS]
-        per_window += [config.requests_per_minute] if config.requests_per_minute else []
-        per_window += [config.tokens_per_minute / (asked + said)] if config.tokens_per_minute else []
-        notes = [
-            f"{asked} tokens for the prompt and a picture of {config.max_side} px, {said} for an answer",
-            f"{ANSWER_SECONDS:g} s for an answer, {config.concurrency} at a time; no request has to be repeated",
-        ]
-        if len(per_window) > 1 and per_window[0] < min(per_window[1:]):
-            notes.append("the limits would allow more: raise concurrency")
-        if len(per_window) == 1:
-            notes.append("no limits are set: requests_per_minute, tokens_per_minute")
-        if config.price_in is None or config.price_out is None:
-            notes.append("no cost without price_in and price_out (US$ for a million tokens)")
-        return Estimate(
-            faces, faces / min(per_window) * config.window, faces * asked, faces * said,
-            self.server.cost(faces * asked, faces * said), tuple(notes),
-        )  # fmt: skip
+        note = f"{asked} tokens for the prompt and a picture of {config.max_side} px, {said} for an answer"
+        return estimated(self.server, faces, asked, said, ANSWER_SECONDS, config.concurrency, note)
 
     def stream(self, faces: Iterable[Face]) -> Iterator[Outcome]:
         """Outcomes in the order of the answers. Raises `UsageError` where no request can succeed."""
@@ -125,7 +111,11 @@ class Api:
         )  # fmt: skip
 
     def _seen(self, face: Face) -> Messages:
-        return self._messages(data_url(face.path, self.config.max_side, self.config.quality))
+        try:
+            return self._messages(data_url(face.picture(), self.config.max_side, self.config.quality))
+        except BadImage as error:
+            reason = f"{error.reason} ({error.detail})" if error.detail else error.reason
+            raise ChatError("unreadable", reason, again=False) from None
 
     def _messages(self, url: str) -> Messages:
         picture = {"type": "image_url", "image_url": {"url": url}}

@@ -17,20 +17,32 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..config import build, suggest
+from ..data.decode import BadImage
+from ..data.paths import inside
 from ..errors import UsageError
 from ..records import Attributes, FaceRecord
 
 
 @dataclass(frozen=True)
 class Face:
-    """A row of the table, and where its picture is."""
+    """A row of the table, and where its picture is: in `folder`, where one is given, and nowhere else."""
 
     record: FaceRecord
     path: Path
+    folder: Path | None = None
 
     @property
     def name(self) -> str:
         return self.record.file_name
+
+    def picture(self) -> Path:
+        """Where to read the picture. Raises `BadImage` for a link out of the folder: nobody gave leave to send that."""
+        if self.folder is not None:
+            try:
+                inside(self.folder, self.name)
+            except UsageError as error:
+                raise BadImage("no access", str(error), self.path) from None
+        return self.path
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ __all__ = ["ENDPOINTS", "Answer", "Chat", "ChatError", "Endpoint", "Job", "answe
 
 Messages = list[dict[str, Any]]
 THOUGHTS = re.compile(r"<think>.*?(</think>|\Z)", re.S)  # what reasoning models say to themselves
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # would speak to a terminal rather than to its reader
 _grant: ContextVar[Grant] = ContextVar("grant")  # of the request that this task is sending
 HOPELESS = 10  # so many questions refused by the server, and none accepted: it is not the questions
 
@@ -102,21 +103,21 @@ class Chat:
             try:
                 named = {name: settings[key] for key, name in names.items() if key in settings}
                 found = await self._try(messages, named, max_tokens, tokens)
-                usage = self._sum(spent, found.usage)
+                usage = self.endpoint.total(spent, found.usage)
                 return replace(found, usage=usage, seconds=time.monotonic() - started)
             except Unsupported as error:
                 if error.detail not in names:
                     raise
                 self._adapt(error.detail, names)
-                tries, spent = tries - 1, self._sum(spent, Usage())
+                tries, spent = tries - 1, self.endpoint.total(spent, Usage())
             except ChatError as error:
-                spent = error.usage = self._sum(spent, error.usage or Usage())
+                spent = error.usage = self.endpoint.total(spent, error.usage or Usage())
                 if not error.again or tries > self.endpoint.retries:
                     self._despair(error)
                     raise
-                if error.wait is not None:
+                if error.wait:
                     self.limiter.pause(error.wait)
-                else:
+                else:  # "Retry-After: 0" too, or all tries would be gone in a moment
                     window = self.endpoint.window
                     await asyncio.sleep(backoff(tries - 1, window / 60, window))
 
@@ -188,14 +189,10 @@ class Chat:
             raise ValueError(f"no {error} in it") from None
         if refusal or ending == "content_filter":
             raise ChatError("refused", str(refusal or "content filter")[:300], again=False, usage=usage)
-        return Answer(THOUGHTS.sub("", said).strip(), usage, whole=ending != "length")
+        return Answer(CONTROL.sub("", THOUGHTS.sub("", said)).strip(), usage, whole=ending != "length")
 
     def _usage(self, tokens_in: int, tokens_out: int) -> Usage:
         return Usage(tokens_in, tokens_out, 1, self.endpoint.cost(tokens_in, tokens_out))
-
-    def _sum(self, one: Usage, other: Usage) -> Usage:
-        tokens = one.tokens_in + other.tokens_in, one.tokens_out + other.tokens_out
-        return Usage(*tokens, one.requests + other.requests, self.endpoint.cost(*tokens))
 
     def _adapt(self, parameter: str, sent: dict[str, str]) -> None:
         """Say a parameter as newer models want it, or leave it out; unless another request has found out before."""

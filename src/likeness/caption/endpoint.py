@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..config import suggest
 from ..errors import ConfigError, UsageError
+from .captioner import Estimate, Usage
 
 # name -> (base URL, the variable of its key, or "" where it wants none)
 ENDPOINTS = {
@@ -93,6 +94,30 @@ class Endpoint:
         if self.price_in is None or self.price_out is None:
             return None
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
+
+    def total(self, one: Usage, other: Usage | None) -> Usage:
+        """Both together."""
+        other = other or Usage(requests=0)
+        tokens = one.tokens_in + other.tokens_in, one.tokens_out + other.tokens_out
+        return Usage(*tokens, one.requests + other.requests, self.cost(*tokens))
+
+
+def estimated(
+    server: Endpoint, faces: int, asked: int, said: int, seconds: float, concurrency: int, *notes: str
+) -> Estimate:
+    """What one question for each face would take: `asked` and `said` tokens and `seconds` each, so many at a time."""
+    at_once = concurrency * server.window / seconds  # answers in a window
+    limits: list[float] = [server.requests_per_minute] if server.requests_per_minute else []
+    limits += [server.tokens_per_minute / (asked + said)] if server.tokens_per_minute else []
+    told = [*notes, f"{seconds:g} s for an answer, {concurrency} at a time; no request has to be repeated"]
+    if not limits:
+        told.append("no limits are set: requests_per_minute, tokens_per_minute")
+    elif at_once < min(limits):
+        told.append("the limits would allow more: raise concurrency")
+    if server.price_in is None or server.price_out is None:
+        told.append("no cost without price_in and price_out (US$ for a million tokens)")
+    tokens = faces * asked, faces * said
+    return Estimate(faces, faces / min([at_once, *limits]) * server.window, *tokens, server.cost(*tokens), tuple(told))
 
 
 def configured() -> bool:

@@ -22,7 +22,7 @@ from . import prompts
 from .agreement import Conflict, conflicts, labels_of
 from .captioner import Caption, Estimate, Face, Failure, Outcome, Usage
 from .chat import Answer, ChatError, Job, Messages, answers, text_tokens
-from .endpoint import Endpoint
+from .endpoint import Endpoint, estimated
 from .labels import draw, written
 from .seen import Eyes, Sure, attributes, surely
 
@@ -105,14 +105,9 @@ class Fuse:
 
     def estimate(self, faces: int) -> Estimate:
         """From rules of thumb; the notes say which."""
-        config, server = self.config, self.server
         asked = text_tokens(self._messages("a bag of words " * 8))
-        per_window = [config.concurrency * config.window / ANSWER_SECONDS]
-        per_window += [config.requests_per_minute] if config.requests_per_minute else []
-        per_window += [config.tokens_per_minute / (asked + ANSWER_TOKENS)] if config.tokens_per_minute else []
-        notes = (f"{ANSWER_SECONDS:g} s and {ANSWER_TOKENS} tokens for an answer; a contradiction costs one more",)
-        tokens = faces * asked, faces * ANSWER_TOKENS
-        return Estimate(faces, faces / min(per_window) * config.window, *tokens, server.cost(*tokens), notes)
+        notes = f"{asked} tokens for a bag of words, {ANSWER_TOKENS} for an answer", "a contradiction costs one more"
+        return estimated(self.server, faces, asked, ANSWER_TOKENS, ANSWER_SECONDS, self.config.concurrency, *notes)
 
     def stream(self, faces: Iterable[Face]) -> Iterator[Outcome]:
         """Outcomes in the order of the answers. Raises `UsageError` where no request can succeed."""
@@ -172,7 +167,7 @@ class Fuse:
 
     def _judged(self, bag: Bag, answer: Answer | ChatError) -> Outcome | Bag:
         """The caption, or the bag with its next question where the answer contradicts the labels for the first time."""
-        bag.usage = self._sum(bag.usage, answer.usage)
+        bag.usage = self.server.total(bag.usage, answer.usage)
         if isinstance(answer, ChatError):
             return Failure(bag.face.name, answer.reason, answer.detail, answer.again, bag.usage)
         bag.seconds += answer.seconds
@@ -188,11 +183,6 @@ class Fuse:
         confidence = {name: round(chance, 3) for name, (_, chance) in bag.seen.items()}
         seen = attributes(bag.seen) if bag.seen else None
         return Caption(bag.face.name, text, seen, confidence, facts, bag.usage, bag.seconds)
-
-    def _sum(self, one: Usage, other: Usage | None) -> Usage:
-        other = other or Usage(requests=0)
-        tokens = one.tokens_in + other.tokens_in, one.tokens_out + other.tokens_out
-        return Usage(*tokens, one.requests + other.requests, self.server.cost(*tokens))
 
 
 def _named(conflict: Conflict) -> str:

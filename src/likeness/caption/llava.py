@@ -98,7 +98,7 @@ class Llava:
             good: list[tuple[Face, Any]] = []
             for face in batch:
                 try:
-                    good.append((face, open_image(face.path)))
+                    good.append((face, open_image(face.picture())))
                 except BadImage as error:
                     yield Failure(face.name, "unreadable", str(error), again=False)
             for (face, _), text in zip(good, engine.describe(good), strict=True):

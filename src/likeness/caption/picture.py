@@ -7,8 +7,7 @@ import math
 from io import BytesIO
 from pathlib import Path
 
-from ..data.decode import SPARE, BadImage, read_picture
-from .trouble import ChatError
+from ..data.decode import SPARE, read_picture
 
 PATCH = 28  # pixels: what one token covers in the vision models whose rule is known (Qwen2-VL, arXiv 2409.12191)
 
@@ -16,17 +15,13 @@ PATCH = 28  # pixels: what one token covers in the vision models whose rule is k
 def data_url(path: Path, max_side: int = 512, quality: int = 85) -> str:
     """The picture as a JPEG whose longer side has at most `max_side` pixels, in a `data:` address.
 
-    Raises `ChatError` ("unreadable") for a file that is no picture.
+    Raises `BadImage` for a file that is no picture.
     """
     from PIL import Image
 
-    try:
-        found = read_picture(path)
-        scale = min(1.0, max_side / max(found.size))
-        image = found.draw(min(1.0, SPARE * scale))
-    except BadImage as error:
-        reason = f"{error.reason} ({error.detail})" if error.detail else error.reason
-        raise ChatError("unreadable", reason, again=False) from None
+    found = read_picture(path)
+    scale = min(1.0, max_side / max(found.size))
+    image = found.draw(min(1.0, SPARE * scale))
     size = max(1, round(found.size[0] * scale)), max(1, round(found.size[1] * scale))
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS)

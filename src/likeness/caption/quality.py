@@ -21,7 +21,7 @@ PASSES = 8
 SAME = 0.75  # share of a stretch of an earlier sentence that a repetition of it fills
 
 _TOKENS = re.compile(r"</?s>|<\|[^|>]{1,40}\|>|\[/?INST\]|<think>.*?</think>", re.S)
-_INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]")
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SPEAKER = re.compile(r"^\s*(?:assistant|answer|caption|description|response|output)\s*:\s*", re.I)
 _MARKS = re.compile(r"\*\*|__|`+|(?<!\w)[*_](?=\w)|(?<=[\w.,:;!?])[*_](?!\w)")
 _ITEM = re.compile(r"^\s*(?:[-*+•–]\s+|\(?\d{1,2}[.)]\s+)")

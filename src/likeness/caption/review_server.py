@@ -7,6 +7,7 @@ the file moves to `.captions/`. A server that is killed leaves the file, and the
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -64,7 +65,8 @@ class Review:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             try:
                 mend(file)
-                os.write(file, lines)
+                if os.write(file, lines) < len(lines):  # the disk is filling up; the next one mends the torn line
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(file)
             finally:
                 os.close(file)

@@ -113,7 +113,7 @@ class Work:
                 return
             if self._case(record) == "wanted":
                 self.given[record.file_name] = self._tries(record.file_name)
-                yield Face(record, self.manifest.folder / record.file_name)
+                yield Face(record, self.manifest.folder / record.file_name, self.manifest.folder)
 
     def _records(self) -> Iterator[FaceRecord]:
         return islice(self.manifest.records(), self.span.start, self.span.end)

@@ -175,7 +175,7 @@ def picture(face: Face) -> Any:
     from ..models.eye import SIZE
 
     try:
-        image = open_image(face.path)
+        image = open_image(face.picture())
     except BadImage as error:
         return Failure(face.name, "unreadable", str(error), again=False)
     eyes = (face.record.landmarks or ())[:2]

@@ -243,9 +243,6 @@ class Tasks:
         for who, (first, last, count) in sorted(self._open.items()):
             member = self.plan.members[who] if self.plan and who >= 0 else None
             span = Range(member.start, member.end) if member and self.reordered else Range(first, last + 1)
-            captioner, options = (
-                (self.plan.captioner, self.plan.options) if self.plan else (_captioner(self.folder), ())
-            )
             name = member.name if member else "anybody"
             found.append(Redo(name, span.start, span.end, count, command(self.folder, captioner, options, span)))
         return found
@@ -296,7 +293,6 @@ def _owner(path: Path, source: Source, home: Path, made: Plan | None, taken: set
     share = [
         m.name for m in (made.members if made else ()) if m.start <= source.span.start and source.span.end <= m.end
     ]
-    name = place.name if place.name != home.resolve().name else place.parent.name
     if share and path.is_file() and (share[0], source.path.name) not in taken:
         name = share[0]
     taken.add((name, source.path.name))

@@ -72,7 +72,8 @@ def _status(error: object, endpoint: Endpoint) -> ChatError:
         )
     if status == 404:
         raise UsageError(f"{endpoint.url} is not the address of an OpenAI-compatible server ({said}): mend --endpoint.")
-    if status in (401, 403):
+    filtered = FILTERED.search(f"{code} {said}")
+    if status == 401 or status == 403 and not filtered:  # gateways say 403 of a picture that they flag
         raise UsageError(f"{endpoint.url} does not accept the key in {endpoint.key_variables} ({status}: {said}).")
     if code in NO_CREDIT:
         raise UsageError(f"{endpoint.url} says that the account has no credit ({said}): add some, then run again.")
@@ -83,10 +84,9 @@ def _status(error: object, endpoint: Endpoint) -> ChatError:
         return ChatError("limit" if status == 429 else "server", f"{status}: {said}", wait=wait)
     if status == 400 and (found := PARAMETER.search(said)):
         return Unsupported("refused", found[1] or found[2], again=False)
-    if FILTERED.search(f"{code} {said}"):
-        return ChatError("refused", said, again=False)
-    return ChatError("refused", f"{status}: {said}", again=False)
+    return ChatError("refused", said if filtered else f"{status}: {said}", again=False)
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    """One line that a terminal can be shown."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))[:300]

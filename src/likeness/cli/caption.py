@@ -139,20 +139,22 @@ def _estimated(span: Any, found: Any, json_: bool) -> None:
         out.as_json({"range": str(span)} | dataclasses.asdict(found))
         return
     unknown = "not known"
-    out.table([
+    rows: list[tuple[str, ...]] = [
         ("rows", f"{span}"),
         ("to caption", f"{found.faces:,}"),
         ("time", unknown if found.seconds is None else caption_team.lasting(found.seconds)),
-        ("tokens", f"{found.tokens_in:,} in, {found.tokens_out:,} out"),
-        ("cost", unknown if found.cost is None else f"${found.cost:,.2f}"),
-    ])  # fmt: skip
+    ]
+    if found.tokens_in or found.cost:
+        rows.append(("tokens", f"{found.tokens_in:,} in, {found.tokens_out:,} out"))
+        rows.append(("cost", unknown if found.cost is None else caption_team.dollars(found.cost)))
+    out.table(rows)
     for note in found.notes:
         out.remark(note)
 
 
 def _ran(report: Any) -> None:
     rate = f", {report.captioned / report.seconds:,.1f}/s" if report.captioned and report.seconds else ""
-    cost = "" if report.cost is None else f", ${report.cost:,.2f}"
+    cost = "" if report.cost is None else f", {caption_team.dollars(report.cost)}"
     took = caption_team.lasting(report.seconds)
     out.result(f"{report.captioned:,} captions in {took}{rate}{cost}, in {report.captions}")
     for reason, count in report.failed.items():
@@ -166,3 +168,5 @@ def _ran(report: Any) -> None:
     ):
         if count:
             out.result(f"{count:>9,}  {what}")
+    if "no labels" in report.failed:
+        out.remark("rows without labels want a captioner that looks at the picture: eye (offline), llava or api.")

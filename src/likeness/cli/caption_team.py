@@ -82,14 +82,14 @@ def merge(
 
 def _merged(report: Any) -> None:
     for name, count in report.added.items():
-        out.result(f"{count:>9,}  new lines from {name}")
+        out.result(f"{count:>9,}  new lines from {shown(name)}")
     covered(report.coverage)
     for names, count in report.overlaps.items():
-        out.result(f"{count:>9,}  captioned twice, by {names}")
+        out.result(f"{count:>9,}  captioned more than once, by {shown(names)}")
     if report.conflicts:
         out.result(f"{report.conflicts:>9,}  of them with different texts (--prefer NAME takes one's own)")
         for example in report.examples[:5]:
-            out.result(f"           {example}")
+            out.result(f"           {shown(example)}")
     if report.reordered:
         out.remark("the table is not the one that was planned for: `likeness caption plan` divides it anew.")
     for redo in report.redo:
@@ -120,7 +120,17 @@ def meaning(reason: str) -> str:
     """A reason with what it means."""
     from ..caption.captioner import REASONS
 
-    return f"{reason} ({REASONS[reason]})" if reason in REASONS else reason
+    return f"{reason} ({REASONS[reason]})" if reason in REASONS else shown(reason)
+
+
+def shown(text: str) -> str:
+    """Names and words of somebody else on one line, without anything that would command a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+
+
+def dollars(cost: float) -> str:
+    """Small sums to the hundredth of a cent: a trial of a hundred faces costs less than one."""
+    return f"${cost:,.2f}" if cost >= 1 or not cost else f"${cost:.4f}"
 
 
 def lasting(seconds: float) -> str:

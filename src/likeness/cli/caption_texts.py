@@ -9,6 +9,7 @@ import typer
 
 from ..errors import UsageError
 from . import output as out
+from .caption_team import shown
 from .progress import bar
 
 Folder = Annotated[Path, typer.Argument(help="A prepared folder.")]
@@ -75,7 +76,7 @@ def check(
         out.table([heading, *rows])
     out.result(f"{found.disagreeing:,} of {found.compared:,} captions contradict their labels")
     for conflict in found.conflicts[:show]:
-        out.result(f"{conflict.file_name}: {conflict}")
+        out.result(shown(f"{conflict.file_name}: {conflict}"))
 
 
 def expand(

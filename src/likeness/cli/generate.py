@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..errors import UsageError
+from ..errors import LikenessError, UsageError
 from ..records import ImageRequest, Sample
 from . import output as out
 from .destination import Destination, choose
@@ -20,6 +21,7 @@ def _option(text: str, *names: str) -> Any:
     return typer.Option(*names, help=text)
 
 
+MOST_FROM_FILE = 100_000  # more are several runs: each is checked before the first is drawn
 _MEMORY = "offload, sequential-offload, slicing, tiling, xformers, quantized or compile. Repeatable."
 
 
@@ -191,13 +193,18 @@ def _requests(
     spec = find(request.model)
     if file is None:
         return [resolve(request, spec)], [None], None
-    if pictures is not None and (pictures < 1 or "count" in changes):
-        raise UsageError("--num-images is 1 or more, and all there are: leave --count out")
+    if pictures is not None and (not 1 <= pictures <= MOST_FROM_FILE or "count" in changes):
+        raise UsageError(f"--num-images is 1 to {MOST_FROM_FILE:,}, and all there are: leave --count out")
     rows = batch.read_rows(file)
     if request.seed is None:  # a run that goes on with a folder must ask for the same pictures
         request = dataclasses.replace(request, seed=folder.seed_of(output) if output else None)
         request = dataclasses.replace(request, seed=seeds.fresh() if request.seed is None else request.seed)
-    many = [resolve(one, spec) for one in batch.requests(rows, request, pictures)]
+    many = []
+    for one, row in zip(batch.requests(rows, request, pictures), cycle(rows)):
+        try:
+            many.append(resolve(one, spec))
+        except LikenessError as error:
+            raise type(error)(f"{row.where}: {error}") from None
     return many, batch.names(rows, pictures), request.seed
 
 

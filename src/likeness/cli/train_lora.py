@@ -229,9 +229,7 @@ def overrides(flags: dict[str, Any]) -> dict[str, Any]:
         found["adapter.targets"] = plain["target_modules"].split(",")
     if "validation_steps" in plain:
         found |= {"loop.validate_every": plain["validation_steps"], "loop.preview_every": plain["validation_steps"]}
-    found |= {
-        k: plain[flag] for flag, k in (("validation_prompt", "validation_prompts"), ("where", "where")) if flag in plain
-    }
+    found |= {setting: plain[flag] for flag, setting in LISTS.items() if flag in plain}
     if any(end in plain for end in ENDS):
         found |= {f"loop.{end}": None for end in ("epochs", "steps") if end not in plain}
     return found

@@ -17,6 +17,7 @@ from ..files import read_jsonl
 from ..records import ImageRequest
 
 COLUMNS = ("prompt", "text", "caption")
+LONGEST_NAME = 200  # bytes; file systems take 255, and rounds are numbered behind the name
 # what a row may say for itself; other columns are left alone: files of captions often describe their source pictures
 SETTINGS = ("negative_prompt", "seed", "steps", "guidance", "scheduler")
 
@@ -28,6 +29,7 @@ class Row:
     prompt: str
     changes: dict[str, Any] = field(default_factory=dict)
     file_name: str | None = None
+    where: str = field(default="", compare=False)  # for messages: file and row
 
 
 def read_rows(path: str | Path) -> list[Row]:
@@ -45,8 +47,10 @@ def read_rows(path: str | Path) -> list[Row]:
         raise UsageError(f"{path}: prompts come from a .txt, .csv or .jsonl file")
     try:
         found = readers[path.suffix.lower()](path)
-    except (UnicodeDecodeError, csv.Error):
+    except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+    except csv.Error as error:
+        raise UsageError(f"{path} is no csv that can be read ({error}): save it again") from None
     column = _column(path, [name for row in found for name in row]) if found else ""
     rows = [
         _row(f"{path}, row {number}", column, row)
@@ -114,7 +118,7 @@ def _row(where: str, column: str, row: dict[str, Any]) -> Row:
     except ConfigError as error:
         raise UsageError(f"{where}: {error}") from None
     name = _file_name(where, filled["file_name"]) if "file_name" in filled else None
-    return Row(filled[column], changes, name)
+    return Row(filled[column], changes, name, where)
 
 
 def _file_name(where: str, text: str) -> str:
@@ -122,6 +126,10 @@ def _file_name(where: str, text: str) -> str:
     path = PurePosixPath(text.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in text or not path.name:
         raise UsageError(f"{where}: file_name {text!r} leads out of the output folder: write a plain name")
+    if not text.isprintable() or any(len(part.encode()) > LONGEST_NAME for part in path.parts):
+        raise UsageError(
+            f"{where}: file_name {text[:40]!r} is too long, or has signs that cannot be printed: change it"
+        )
     return str(path.with_suffix(".png"))
 
 

@@ -36,9 +36,10 @@ def resolve(request: ImageRequest, spec: ModelSpec) -> ImageRequest:
     """Fill in the family's defaults and a seed, and check every value. Raises `UsageError` or `PromptRefused`."""
     family = family_of(spec)
     said = prompts.check(request.prompt)
-    prompts.check(request.negative_prompt, "negative prompt", may_be_empty=True)
-    for text in {request.prompt, said, re.sub(r"[()\[\]\\+]", "", said)}:  # marks of emphasis must hide nothing
-        safety.check(text, spec)
+    unwanted = prompts.check(request.negative_prompt, "negative prompt", may_be_empty=True)
+    bare = re.sub(r"[()\[\]\\+]", "", said)  # marks of emphasis must hide nothing
+    names = (" ".join(re.split(r"[/\\]", name)[-2:]) for name in (request.model, *(n for n, _ in request.loras)))
+    safety.check({request.prompt, said, bare}, spec, unwanted, names)
     resolved = dataclasses.replace(
         request,
         prompt=request.prompt.strip(),

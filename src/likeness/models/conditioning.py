@@ -68,10 +68,11 @@ class Conditioner:
             whole, gist = self._states(encoder, one.ids)
             states, pooled = whole, gist
             for weight in sorted(set(one.weights.flatten().tolist()) - {1.0}):
+                rows = (one.weights == weight).flatten(1).any(1).to(whole.device)  # a masked kernel may round otherwise
                 without, less = self._without(tokenizer, encoder, one, weight)
-                states = emphasise(states, whole, without, weight)
+                states = torch.where(rows[:, None, None], emphasise(states, whole, without, weight), states)
                 if pooled is not None and gist is not None and less is not None:
-                    pooled = emphasise(pooled, gist, less, weight)
+                    pooled = torch.where(rows[:, None], emphasise(pooled, gist, less, weight), pooled)
             hidden.append(states)
         joined = torch.cat(hidden, -1) if self.two else hidden[0]  # SDXL: side by side, (B, L, D1 + D2)
         return Conditioning(joined.to(self.encoders[-1].dtype), pooled)

@@ -25,7 +25,9 @@ class SDXL(StableDiffusion):
     def image_to_image(self, pipeline: Any) -> Any:
         from diffusers import StableDiffusionXLImg2ImgPipeline
 
-        other = StableDiffusionXLImg2ImgPipeline.from_pipe(pipeline)
+        # not from_pipe, which turns the shared weights to fp32
+        zeros = pipeline.config.force_zeros_for_empty_prompt
+        other = StableDiffusionXLImg2ImgPipeline(**pipeline.components, force_zeros_for_empty_prompt=zeros)
         other.set_progress_bar_config(disable=True)
         return other
 
