@@ -18,13 +18,18 @@ START, END = "<!-- tree: written by `make docs` -->\n```text\n", "```\n<!-- /tre
 
 # What has no docstring. A path that does not exist (yet) is left out.
 TOLD = {
-    "Makefile": "face, test, check, smoke, torture, bench, docs, clean",
+    "Makefile": "face, test, check, smoke, torture, browser, bench, docs, clean",
     "pyproject.toml": "dependencies, entry point, ruff, mypy, import contracts",
     "constraints.txt": "exact versions of everything",
     "CHANGELOG.md": "what users will notice",
     "LICENSE": "Apache-2.0",
     ".ci/run": "what continuous integration runs",
     "docs/cli.md": "every command and option",
+    "docs/data.md": "from pictures or public sets to a clean folder of faces",
+    "docs/captions.md": "every face described: captioners, teams, review",
+    "docs/lora.md": "fine-tuning, and the files that come out of it",
+    "docs/generate.md": "drawing: LoRAs, emphasis, tables of prompts, memory",
+    "notebooks/data_pipeline.ipynb": "a team member's part, from faces to captions",
     "docs/LOG.md": "experiments with their numbers, failures included",
     "docs/make_reference.py": "writes cli.md and this tree",
     "docs/images/": "pictures in this page",
@@ -34,7 +39,8 @@ TOLD = {
 }
 FOLDERS = {
     "assets": "the models that are part of the package, with their cards, and the test faces",
-    "caption": "captions from vision-language models and from labels",
+    "caption": "every face described, by a model, from labels, or by a team",
+    "prompts": "what the models are asked, with versions",
     "cli": "one file per noun: parse, call, print",
     "data": "faces and their labels, read and prepared",
     "evaluate": "features, statistics, distances, adherence, report",

@@ -83,6 +83,6 @@ def test_the_negative_prompt_and_the_names_of_models_count():
     with pytest.raises(PromptRefused, match="every model"):
         resolve(replace(nude, model="x/loli-mix"), spec)
     kept = resolve(
-        replace(nude, negative_prompt="child, old, ugly", loras=(("/home/kids/me/a/b.safetensors", 1.0),)), SD15
+        replace(nude, negative_prompt="child, old, ugly", loras=(("/data/kids/me/a/b.safetensors", 1.0),)), SD15
     )
     assert kept.prompt == "a nude girl"  # to keep children out is no offence, and where a folder lies says nothing

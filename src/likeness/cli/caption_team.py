@@ -124,8 +124,8 @@ def meaning(reason: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Names and words of somebody else on one line, without anything that would command a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+    """Names and words of somebody else on one short line."""
+    return " ".join(text.split())[:200]
 
 
 def dollars(cost: float) -> str:

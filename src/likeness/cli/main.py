@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from ..config import suggest
 from ..errors import LikenessError, UsageError
+from .output import tame
 
 # command -> ("module:function or Typer app", its line in the help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -121,7 +122,7 @@ def report(error: BaseException) -> int:
 
 def _say(text: str, code: int) -> int:
     if text:
-        print(" ".join(text.split()), file=sys.stderr)
+        print(tame(" ".join(text.split())), file=sys.stderr)
     return code
 
 

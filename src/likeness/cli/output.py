@@ -8,11 +8,16 @@ from typing import Any
 
 
 def result(text: str) -> None:
-    print(text)
+    print(tame(text))
 
 
 def remark(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(tame(text), file=sys.stderr)
+
+
+def tame(text: str) -> str:
+    """Without what would command a terminal: names of files and words of servers are somebody else's."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
 def as_json(value: Any) -> None:

@@ -62,7 +62,7 @@ def _lines(unit: str, every: float) -> Tell:
         nonlocal last
         now = time.monotonic()
         start, first = begun.setdefault(stage, (now, done))
-        if now - last >= every and now > start:
+        if now - last >= every and done > first:
             last = now
             print(line(stage, done, total, (done - first) / (now - start), unit, note), file=sys.stderr, flush=True)
 
