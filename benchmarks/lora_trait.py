@@ -18,8 +18,8 @@ from likeness.evaluate.adherence import adherence, cases
 from likeness.evaluate.intervals import wilson
 from likeness.evaluate.traits import TRAITS
 from likeness.files import write_json
-from likeness.generate.compare import save_sheet
 from likeness.generate.generator import FaceGenerator
+from likeness.generate.grid import sheet
 from likeness.grammar import describe
 from likeness.models.eye import Eye
 from likeness.models.judge import Judge
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--answer", default="any", help="the answer whose rate is asked, such as any, beard, Indian")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--sheet", type=Path, help="also save so many faces side by side: a .png")
+    parser.add_argument("--sheet", type=Path, help="also save eight faces without and with: a .png")
     parser.add_argument("--output", type=Path, default=Path("runs/bench/lora_trait.json"))
     options = parser.parse_args()
     trait = next(t for t in TRAITS if t.name == options.trait)
@@ -48,7 +48,9 @@ def main() -> None:
     rows = [row(name, pictures, people, trait, options.answer) for name, pictures in drawn.items()]
     show(trait.title, options.answer, rows)
     if options.sheet:
-        save_sheet(options.sheet, {name: pictures[:8] for name, pictures in drawn.items()})
+        shown = [(sample.image, name) for name, samples in drawn.items() for sample in samples[:8]]
+        images, names = zip(*shown, strict=True)
+        sheet(images, columns=8, labels=names).save(options.sheet)
     facts = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
     write_json(options.output, {"settings": facts, "rows": rows})
     print(f"{len(people)} prompts, {options.steps} steps; written to {options.output}")
