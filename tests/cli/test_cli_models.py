@@ -37,6 +37,7 @@ def likeness(env, *args):
     )
 
 
+@pytest.mark.slow  # a pipeline of its own from a hub of its own; the errors are tested beside it
 def test_pull_list_draw_and_remove(hub):
     env, asked = hub
     done = likeness(env, "models", "pull", "sd15")

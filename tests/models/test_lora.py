@@ -50,7 +50,9 @@ def test_stock_diffusers_draws_our_picture_from_our_file_and_from_our_kohya_file
     [
         ("sdxl", {"dora": True, "targets": ("attention", "conv1")}),
         ("sd15", {"rslora": True, "targets": ("conv", "conv_in"), "text_targets": ("all-linear",)}),
-        ("sd15", {"dora": True, "rslora": True, "dropout": 0.5, "targets": ("all-linear",)}),
+        pytest.param(
+            "sd15", {"dora": True, "rslora": True, "dropout": 0.5, "targets": ("all-linear",)}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_dora_rslora_and_convolutions_survive_the_file(family: str, shape: dict, folder):

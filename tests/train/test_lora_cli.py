@@ -164,6 +164,7 @@ def test_the_smoke_preset_runs_and_leaves_a_lora(few_faces, tmp_path, capsys):
     assert all(torch.isfinite(t).all() for t in load_file(out.strip()).values())
 
 
+@pytest.mark.slow
 def test_preparation_and_training_in_one_command(assets, tmp_path, capsys):
     (tmp_path / "one").mkdir()
     for picture in sorted((assets / "faces" / "images").iterdir())[:4]:

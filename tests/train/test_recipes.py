@@ -115,6 +115,7 @@ def test_every_recipe_has_its_presets(recipe):
     assert resolve(recipe, None, {"data": "x"}, {"images": 7}, ["loop.batch=3"]).loop.batch == 3
 
 
+@pytest.mark.slow  # test_loop_troubles.py kills a small recipe on the same loop
 def test_killed_and_resumed_mini_has_the_same_weights(few_faces, tmp_path, smoke_mini):
     command = [sys.executable, "-m", "likeness", "train", "mini", "--data", str(few_faces), "--preset", "smoke/mini"]
     command += ["--start", str(smoke_mini), "--precision", "fp32"]
