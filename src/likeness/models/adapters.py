@@ -12,8 +12,8 @@ from ..errors import ModelNotFound
 from . import hub
 
 FILE = "pytorch_lora_weights.safetensors"
-_SECOND = "text_encoder_lora_weights.safetensors"  # the text encoder's share of FILE once more, for other tools
-_PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+TEXT_FILE = "text_encoder_lora_weights.safetensors"  # the text encoders' part of FILE once more, for other tools
+PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 # width of what the UNet's cross-attention reads -> family
 WIDTHS = {256: "mini", 768: "sd15", 1024: "sd21", 2048: "sdxl"}
 
@@ -21,7 +21,7 @@ WIDTHS = {256: "mini", 768: "sd15", 1024: "sd21", 2048: "sdxl"}
 def locate_lora(name: str) -> Path:
     """The LoRA's file, downloaded if need be. Raises `ModelNotFound` that says what was tried."""
     path = Path(name).expanduser()
-    if path.suffix.lower() in _PICKLES:
+    if path.suffix.lower() in PICKLES:
         raise ModelNotFound(f"{name} may run code when it is read: convert it to .safetensors first")
     if path.is_file():
         return path
@@ -70,7 +70,7 @@ def _in_folder(folder: Path, name: str) -> Path:
     checkpoints = sorted(folder.rglob(FILE), key=_number)
     if checkpoints:
         return checkpoints[-1]
-    others = [p for p in sorted(folder.rglob("*.safetensors")) if p.name != _SECOND]
+    others = [p for p in sorted(folder.rglob("*.safetensors")) if p.name != TEXT_FILE]
     if len(others) == 1:
         return others[0]
     if others:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..config import suggest
 from ..errors import UsageError
 from . import lora_layouts as layouts
-from .adapters import FILE
+from .adapters import FILE, TEXT_FILE
 from .lora_layouts import Lora
 from .lora_names import diffusers_key, parse_diffusers, whole_name
 
@@ -140,7 +140,7 @@ def save(
     layouts.write_diffusers(Lora("diffusers", folder, entries, kept), folder / FILE, configs)
     text = {of: entry for of, entry in entries.items() if of[0] != "unet"}
     if text:
-        layouts.write_diffusers(Lora("diffusers", folder, text, kept), folder / layouts.TEXT_WEIGHTS, configs)
+        layouts.write_diffusers(Lora("diffusers", folder, text, kept), folder / TEXT_FILE, configs)
     return folder / FILE
 
 

@@ -22,7 +22,6 @@ from ..provenance import digest
 from . import lora_names as names
 from .adapters import WIDTHS, locate_lora
 
-TEXT_WEIGHTS = "text_encoder_lora_weights.safetensors"  # the text encoders' part of it once more
 PEFT_WEIGHTS, PEFT_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 ADAPTERS = "lora_adapter_metadata"  # diffusers keeps the adapters' configurations under this key
 OURS = "likeness"

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from ..errors import ModelNotFound
 from . import hub
-from .adapters import header
+from .adapters import PICKLES, header
 
 INDEX = "model_index.json"
-PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 # a tensor that only this family has -> the family and the side in pixels that it was trained at
 _SIGNS = (
     ("conditioner.embedders.1.model.transformer.resblocks.0.attn.in_proj_weight", "sdxl", 1024),
