@@ -275,7 +275,7 @@ def random_weights(name: str, folder: Path) -> Path:
     ids = {k: getattr(tokenizer, k) for k in ("bos_token_id", "eos_token_id", "pad_token_id")}
     text = CLIPTextModel(CLIPTextConfig(vocab_size=49408, projection_dim=768, **TEXT, **ids))
     parts = {"vae": vae, "unet": UNet2DConditionModel(**UNETS[name]), "tokenizer": tokenizer, "text_encoder": text,
-             "scheduler": DDPMScheduler(steps_offset=1, clip_sample=False, **BETAS)}  # fmt: skip
+             "scheduler": DDPMScheduler(**BETAS)}  # fmt: skip
     if name == "sdxl":
         second = CLIPTextModelWithProjection(CLIPTextConfig(vocab_size=49408, projection_dim=1280, **TEXT_2, **ids))
         made = StableDiffusionXLPipeline(tokenizer_2=tokenizer, text_encoder_2=second, **parts)
