@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from likeness.data.decode import ORIENTATION, REASONS, BadImage, Limits, inspect_bytes, open_image, read_picture
+from likeness.data.decode import ORIENTATION, REASONS, Limits, inspect_bytes, open_image, read_picture
+from likeness.errors import BadImage
 
 PORTRAITS = Path(__file__).parent / "fixtures" / "portraits"
 FACE = PORTRAITS / "synthetic_male_21.jpg"

@@ -20,10 +20,10 @@ import pytest
 
 from likeness.data import download
 from likeness.data.download import PLANS, Plan, Step, plan, run, verify
-from likeness.data.fetch import Expected, Unreachable, fetch
+from likeness.data.fetch import Expected, fetch
 from likeness.data.sources import SOURCES, Problems
 from likeness.data.unpack import unpack
-from likeness.errors import ConfigError, UsageError
+from likeness.errors import ConfigError, Unreachable, UsageError
 
 DATA = bytes(range(256)) * 4000  # 1 MB
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -314,8 +314,8 @@ def test_every_plan_is_a_script_that_says_the_licence_and_what_it_needs(name: st
 
 
 def test_what_cannot_be_downloaded_says_what_to_do(tmp_path: Path):
-    with pytest.raises(UsageError, match="by hand"):
-        plan("indian", tmp_path)
+    with pytest.raises(UsageError, match="cannot be downloaded"):
+        plan("csv", tmp_path)
     with pytest.raises(UsageError, match="did you mean 'ffhq'"):
         plan("fhq", tmp_path)
 
@@ -349,6 +349,22 @@ def test_run_fetches_unpacks_and_goes_on(server: Server, tmp_path: Path, monkeyp
     run(made)
     assert len(server.asked) == 1
     assert [i.path.name for i in SOURCES["easyportrait"].read(tmp_path / "out", Problems())] == ["a.jpg"]
+
+
+def test_an_archive_that_came_by_hand_is_unpacked_and_read(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"yours: get the archive by hand .* as .*indian\.zip"):
+        run(plan("indian", tmp_path / "out"))
+    table = b"ID,Class\n1.jpg,YOUNG\n2.jpg,OLD\n../evil.jpg,OLD\n"
+    archive = zipped(
+        tmp_path / "faces.zip", {"train.csv": table, "Train/1.jpg": b"1", "Train/2.jpg": b"2", "../x": b"x"}
+    )
+    problems = run(plan("indian", tmp_path / "out", archive=str(archive)))
+    assert len(problems) == 1 and not (tmp_path / "x").exists()
+    read = Problems()
+    items = [*SOURCES["indian"].read(tmp_path / "out", read)]
+    assert [i.path.name for i in items] == ["1.jpg", "2.jpg"] and len(read.all()) == 1
+    archive.unlink()  # a person who needs the room
+    assert run(plan("indian", tmp_path / "out", archive=str(archive))) == []
 
 
 def test_run_calls_programs_and_checks_what_they_made(tmp_path: Path):

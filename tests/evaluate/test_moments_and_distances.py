@@ -29,6 +29,15 @@ def test_two_workers_add_up_to_one():
     assert torch.allclose(whole.covariance, torch.cov(features.double().T), atol=1e-9)
 
 
+def test_a_part_can_be_taken_out_again():
+    features = cloud(1000, shift=50.0)
+    left = Moments.of(features) - Moments.of(features[:50])
+    wanted = Moments.of(features[50:])
+    assert left.count == 950
+    assert (left.mean - wanted.mean).abs().max() < 1e-9
+    assert (left.covariance - wanted.covariance).abs().max() < 1e-9
+
+
 def test_an_empty_worker_changes_nothing():
     whole = Moments.of(cloud(20))
     for both in (whole + Moments.empty(8), Moments.empty(8) + whole, Moments.of(torch.zeros(0, 8)) + whole):

@@ -25,3 +25,13 @@ def test_labels_take_room_only_when_given_and_never_cover_the_picture():
 def test_nothing_is_no_sheet():
     with pytest.raises(ValueError):
         sheet([])
+
+
+def test_titles_stand_left_of_their_rows():
+    pictures = [Image.new("RGB", (64, 64), "red")] * 4
+    plain, titled = sheet(pictures, columns=2), sheet(pictures, columns=2, titles=["one", "East Asian + Indian"])
+    assert titled.height == plain.height
+    margin = titled.width - plain.width
+    assert margin > 64 and titled.crop((margin, 0, titled.width, titled.height)).tobytes() == plain.tobytes()
+    words = [titled.crop((0, top, margin, top + 68)).convert("L").getextrema()[0] for top in (0, 68)]
+    assert max(words) < 128  # both have letters

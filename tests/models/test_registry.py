@@ -165,3 +165,30 @@ def test_a_model_of_the_hub_that_nobody_listed_needs_the_hub_once():
 def test_what_sets_families_apart():
     assert [name for name, family in FAMILIES.items() if family.sized] == ["sdxl"]
     assert [name for name, family in FAMILIES.items() if not family.half_on_gpu] == ["mini"]
+
+
+def test_a_folder_of_a_model_without_words_is_told_by_what_it_holds(tmp_path):
+    """The training of groups and of photos leaves folders that no prompt can be drawn with."""
+    from likeness.errors import UsageError
+    from likeness.generate.resolve import family_of
+
+    for inner, file, family, told in (
+        ("pipeline", "groups.json", "ddpm", "likeness mix groups"),
+        ("final_model", "dino.json", "dino", "--from-face"),
+    ):
+        folder = tmp_path / family / inner
+        (folder / "unet").mkdir(parents=True)
+        (folder / "unet" / "config.json").write_text(json.dumps({"sample_size": 32}))
+        (folder / file).write_text("{}")
+        for name in (folder, folder.parent):  # the run's folder will do
+            spec = registry.find(name)
+            assert (spec.family, spec.size, spec.asset) == (family, 32, str(folder))
+            with pytest.raises(UsageError, match=told):
+                family_of(spec)
+
+
+def test_a_stock_pipeline_without_words_is_no_stable_diffusion(tmp_path):
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "config.json").write_text(json.dumps({"sample_size": 256}))
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "DDPMPipeline"}))
+    assert (registry.find(tmp_path).family, registry.find(tmp_path).size) == ("ddpm", 256)

@@ -1,4 +1,4 @@
-"""`likeness evaluate mini`, or any other model's name, folder or hub id in that place."""
+"""`likeness evaluate mini`, any other model's name, folder or hub id in that place, and the commands beside it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UsageError
+from . import evaluate_audit, evaluate_groups, evaluate_pairs, evaluate_prompts, evaluate_sets
 from . import output as out
 from .progress import bar
 
@@ -44,7 +45,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")]
 
 @app.callback()
 def group() -> None:
-    """Measure how well a model follows words, and how near its faces are to real ones."""  # keeps one command a group
+    """Measure models and pictures. `likeness evaluate MODEL` is the published protocol, for any model in that place."""
 
 
 @app.command("mini")
@@ -102,3 +103,7 @@ def _stages() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
             return tick
 
         yield stage
+
+
+for _page in (evaluate_pairs, evaluate_sets, evaluate_prompts, evaluate_audit, evaluate_groups):
+    _page.register(app)

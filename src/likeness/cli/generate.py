@@ -14,6 +14,7 @@ from ..errors import LikenessError, UsageError
 from ..records import ImageRequest, Sample
 from . import output as out
 from .destination import Destination, choose
+from .from_face import from_face as draw_variations
 from .progress import bar
 
 
@@ -41,6 +42,9 @@ def generate(
     scheduler: Annotated[str | None, _option("dpm++2m, ddim, euler, euler-a, pndm, unipc, heun, lms, …")] = None,
     image: Annotated[Path | None, _option("Start from this picture instead of from noise.")] = None,
     strength: Annotated[float | None, _option("How far to leave the start picture, 0 to 1.")] = None,
+    from_face: Annotated[list[Path] | None, _option("Variations of the face in this photo. Repeatable.")] = None,
+    mix: Annotated[str | None, _option("Several photos: average or interpolate.")] = None,
+    consent: Annotated[bool, _option("You may use the photo, and the person in it agrees.", "--consent")] = False,
     output: Annotated[Path | None, _option("A .png file, or a folder.", "--output", "-o", "--output-dir")] = None,
     grid: Annotated[bool, _option("One sheet with all pictures.", "--grid")] = False,
     compare: Annotated[str | None, _option("Side by side with another model; `base`: without the LoRAs.")] = None,
@@ -54,6 +58,11 @@ def generate(
 ) -> None:
     """Draw faces. Prints the path of every file that it wrote."""
     asked = {**locals()}
+    if from_face:
+        draw_variations(asked)
+        return
+    if mix or consent:
+        raise UsageError("--mix and --consent go with --from-face PHOTO")
     recipe = _recipe(like)
     changes = _changes(asked)
     machine = {"device": device, "precision": precision, "batch_size": batch_size, "memory": tuple(memory or ())}

@@ -17,6 +17,7 @@ from .output import tame
 # command -> ("module:function or Typer app", its line in the help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("likeness.cli.generate:generate", "Draw faces from a sentence, or from a file of them."),
+    "mix": ("likeness.cli.mix:app", "Draw faces between groups or prompts, and films from face to face."),
     "inspect": ("likeness.cli.inspect:inspect", "Show how a picture was drawn."),
     "models": ("likeness.cli.models:app", "List, fetch and remove models."),
     "train": ("likeness.cli.train:app", "Train a model, or go on training it."),

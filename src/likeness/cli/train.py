@@ -1,4 +1,4 @@
-"""`likeness train lora | mini | eye | judge | autoencoder`."""
+"""`likeness train lora | mini | ddpm | eye | judge | autoencoder`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import Annotated, Any
 import typer
 
 from .. import config as configuration
+from .train_ddpm import ddpm
 from .train_lora import lora
 
 # What can be trained: the dataclass of its settings, and where its recipe is.
 RECIPES = {
     "lora": ("LoraConfig", "adapters of a model that exists: mini, SD 1.5, SD 2.1, SDXL"),
     "mini": ("MiniConfig", "the text-to-face model: tokenizer, autoencoder, text encoder and UNet"),
+    "ddpm": ("DdpmConfig", "a diffusion model of faces from scratch, by group or of any face"),
+    "dino": ("DinoConfig", "a diffusion model that draws variations of a face from its embedding"),
     "eye": ("EyeConfig", "the small CLIP that gives scores and features offline"),
     "judge": ("JudgeConfig", "the attribute classifier that published scores are made with"),
     "autoencoder": ("AutoencoderConfig", "mini's autoencoder alone, from scratch or going on from one"),
@@ -102,6 +105,6 @@ def machine(recipe: str, device: str | None, precision: str | None) -> Any:
 
 # --train_batch_size is read as --train-batch-size: the field's scripts write it so
 _UNDERSCORES = {"token_normalize_func": lambda token: token.replace("_", "-")}
-_OWN: dict[str, Callable[..., None]] = {"lora": lora}
+_OWN: dict[str, Callable[..., None]] = {"lora": lora, "ddpm": ddpm}
 for _name, (_cls, _help) in RECIPES.items():
     app.command(_name, help=f"Train {_help}.", context_settings=_UNDERSCORES)(_OWN.get(_name) or _command(_name))

@@ -10,10 +10,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LikenessError, MissingExtra, UsageError
+from ..errors import BadImage, LikenessError, MissingExtra, UsageError
 from ..files import DISK
 from .crop import CropConfig, Square, choose_faces, cut_from, fairface_align, frame, main_faces
-from .decode import BadImage, Picture, inspect_bytes, read_picture
+from .decode import Picture, inspect_bytes, read_picture
 from .detect import Detector, Face, Point, find_faces, make_detector
 from .filters import FaceInfo, phash, reject
 from .recipe import PrepareConfig

@@ -20,11 +20,11 @@ from typing import Any, Protocol
 import numpy as np
 from torch.utils.data import Dataset
 
-from ..errors import MissingExtra, UsageError
+from ..errors import BadImage, MissingExtra, UsageError
 from ..grammar import describe
 from ..records import Attributes
 from .buckets import Buckets
-from .decode import ORIENTATION, BadImage, inspect_bytes, read_bytes
+from .decode import ORIENTATION, inspect_bytes, read_bytes
 from .labels import read_faces
 from .manifest import Manifest
 from .paths import existing

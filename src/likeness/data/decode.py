@@ -18,23 +18,13 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from ..errors import UNREADABLE
+from ..errors import BadImage as BadImage
 
 if TYPE_CHECKING:
     from PIL import Image
 
-REASONS = {
-    "missing": "there is no such file, or a link leads nowhere",
-    "not a file": "a folder, a pipe or a device",
-    "no access": "the file cannot be read",
-    "empty": "the file has no bytes, or only zero bytes",
-    "too large": "the file has more bytes than the limit",
-    "not an image": "the bytes are of no picture format that is read here",
-    "too many pixels": "the picture has more pixels than the limit",
-    "bomb": "a small file that unpacks to something huge, or takes for ever to draw",
-    "truncated": "the file ends too early",
-    "damaged": "the format is known, but what it holds is broken",
-}
+REASONS = UNREADABLE
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM")
 ORIENTATION = 0x0112  # the EXIF tag
 # How much larger than needed a JPEG is drawn: its own halving is a plain mean, and a Lanczos resize after it stays over
@@ -43,18 +33,6 @@ SPARE = 1.5
 MAX_SCANS = 200  # of a progressive JPEG; encoders write about ten
 MAX_PROFILE = 8 << 20
 EARLY = ("truncated", "unexpected end", "end of file", "eof", "not enough")  # how decoders say it
-
-
-class BadImage(UsageError):
-    """A file that is no usable picture. `reason` is a key of `REASONS`, `detail` what the reader said."""
-
-    def __init__(self, reason: str, detail: str = "", path: str | Path | None = None) -> None:
-        self.reason, self.detail, self.path = reason, detail, path
-        where = f"{path}: " if path is not None else ""
-        super().__init__(f"{where}{reason}: {REASONS[reason]}{f' ({detail})' if detail else ''}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.reason, self.detail, self.path)  # it travels between worker processes
 
 
 @dataclass(frozen=True)

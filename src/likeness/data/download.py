@@ -22,7 +22,7 @@ from ..errors import ConfigError, UsageError
 from .fetch import ANYTHING, Expected, fetch
 from .paths import existing
 from .sources import SOURCES
-from .sources.base import About, Problem, Problems
+from .sources.base import About, Problem, Problems, first
 from .sources.ffhq import METADATA
 from .sources.tables import json_members
 from .unpack import unpack
@@ -346,6 +346,14 @@ def _illinois(output: Path) -> Iterator[Step]:
     yield Step("unpack", archive=archive, target=output)
 
 
+def _indian(output: Path, archive: str | None = None) -> Iterator[Step]:
+    """`archive`: the zip or tar that came by hand, where it is not `indian.zip` in the folder."""
+    there = Path(archive).expanduser().absolute() if archive else output / "indian.zip"
+    if not there.is_file() and first(output, "*.csv", "*/*.csv") is None:
+        yield Step(f"get the archive by hand (Kaggle, or the authors' form) and save it as {there}")
+    yield Step("unpack", archive=there, target=output)
+
+
 def _huggingface(output: Path, dataset: str = "", revision: str | None = None) -> Iterator[Step]:
     if not dataset:
         raise UsageError("which set? dataset=owner/name")
@@ -366,5 +374,6 @@ PLANS: dict[str, Callable[..., Iterator[Step]]] = {
     "utkface": _utkface,
     "fairface": _fairface,
     "illinois": _illinois,
+    "indian": _indian,
     "huggingface": _huggingface,
 }

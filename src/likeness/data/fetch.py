@@ -22,17 +22,13 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from ..errors import LikenessError, UsageError
+from ..errors import Unreachable, UsageError
 from ..files import write_text
 
 CHUNK = 1 << 18
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 DROPPED = (http.client.HTTPException, urllib.error.URLError, ConnectionError, TimeoutError)
 Tell = Callable[[int, int], None]
-
-
-class Unreachable(LikenessError):
-    """The file did not come, although it may another time; what has come is kept."""
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import BadImage, UsageError
 from ..records import FaceRecord
 from .columns import Columns
-from .decode import BadImage, inspect_bytes, read_bytes
+from .decode import inspect_bytes, read_bytes
 from .manifest import CSV, Manifest, Note, hashed
 from .names import IMAGES, misleading
 from .paths import existing, pictures

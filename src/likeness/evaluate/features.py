@@ -18,6 +18,7 @@ PICTURES = {".png", ".webp", ".jpg", ".jpeg", ".bmp"}
 
 Pictures = str | Path | Sequence[Any]  # a folder, or PIL images or paths
 Progress = Callable[[int], None]  # told how many pictures were just done
+Read = Callable[[Sequence[Any], int], Tensor]  # pictures and a size -> pixels (B, 3, size, size) in [-1, 1]
 
 
 class Sees(Protocol):
@@ -48,13 +49,13 @@ def pictures(source: Pictures) -> list[Any]:
     return found
 
 
-def batches(source: Pictures, batch: int = 64, size: int = SIZE) -> Iterator[Tensor]:
+def batches(source: Pictures, batch: int = 64, size: int = SIZE, read: Read = to_pixels) -> Iterator[Tensor]:
     """Yield pixels (B, 3, size, size) in [-1, 1]. Raises `UsageError` that names a picture that cannot be read."""
     found = pictures(source)
     for start in range(0, len(found), batch):
         part = found[start : start + batch]
         try:
-            yield to_pixels(part, size)
+            yield read(part, size)
         except OSError:
             raise UsageError(f"{_unreadable(part)} is not a picture that can be read: draw or fetch it again") from None
 

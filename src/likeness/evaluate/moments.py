@@ -51,6 +51,14 @@ class Moments:
         between = torch.outer(step, step) * (self.count * other.count / n)
         return Moments(n, mean, self.scatter + other.scatter + between)
 
+    def __sub__(self, part: Moments) -> Moments:
+        """Moments without those of a part: the inverse of addition, as exact while the part is a small one."""
+        n = self.count - part.count
+        mean = (self.mean * self.count - part.mean * part.count) / n
+        step = part.mean - mean
+        between = torch.outer(step, step) * (n * part.count / self.count)
+        return Moments(n, mean, self.scatter - part.scatter - between)
+
     @property
     def size(self) -> int:
         return self.mean.shape[0]

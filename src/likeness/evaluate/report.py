@@ -26,9 +26,9 @@ def table(evaluation: Evaluation) -> str:
     """Protocol and numbers as Markdown that also reads well in a terminal."""
     parts = [f"Scores of {evaluation.model}", "Balanced accuracy with 95 % intervals, and the number of faces n."]
     for by, heading in HEADINGS.items():
-        parts += [f"{heading}:", _grid(_adherence_rows(evaluation.adherence, by))]
+        parts += [f"{heading}:", grid(_adherence_rows(evaluation.adherence, by))]
     parts += ["Frechet distance in `eye` features to the real test faces (lower is better):"]
-    parts += [_grid(_distance_rows(evaluation))]
+    parts += [grid(_distance_rows(evaluation))]
     parts += ["Protocol:", "\n".join(f"- {line}" for line in (*evaluation.protocol, *evaluation.notes))]
     return "\n\n".join(parts) + "\n"
 
@@ -57,7 +57,7 @@ def _value(score: Score, digits: int = 2) -> str:
     return f"{score.value:.{digits}f} [{score.low:.{digits}f}, {score.high:.{digits}f}]"
 
 
-def _grid(rows: Sequence[Sequence[str]]) -> str:
+def grid(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     lines = [f"| {' | '.join(row)} |" for row in padded]

@@ -24,11 +24,13 @@ SETTINGS = ("negative_prompt", "seed", "steps", "guidance", "scheduler")
 
 @dataclass(frozen=True)
 class Row:
-    """A prompt, fields of `ImageRequest` that differ from the command's, and what its picture is to be called."""
+    """A prompt, fields of `ImageRequest` that differ from the command's, what its picture is to be called, and a real
+    picture that it may be held against."""
 
     prompt: str
     changes: dict[str, Any] = field(default_factory=dict)
     file_name: str | None = None
+    reference: str | None = None
     where: str = field(default="", compare=False)  # for messages: file and row
 
 
@@ -118,7 +120,7 @@ def _row(where: str, column: str, row: dict[str, Any]) -> Row:
     except ConfigError as error:
         raise UsageError(f"{where}: {error}") from None
     name = _file_name(where, filled["file_name"]) if "file_name" in filled else None
-    return Row(filled[column], changes, name, where)
+    return Row(filled[column], changes, name, filled.get("reference"), where)
 
 
 def _file_name(where: str, text: str) -> str:

@@ -55,6 +55,18 @@ def missing(folder: str | Path, planned: Iterable[Planned]) -> list[Planned]:
     return [one for one in planned if one.key not in there]
 
 
+def pictures(folder: str | Path, planned: Iterable[Planned]) -> list[Path]:
+    """Where the pictures are that the folder holds of these, in their order."""
+    files = {row.get("key"): Path(folder) / str(row.get("file_name")) for row in _index(Path(folder))}
+    return [files[one.key] for one in planned if one.key in files]
+
+
+def others(folder: str | Path, planned: Iterable[Planned]) -> list[str]:
+    """Names of the listed pictures that are none of these."""
+    known = {one.key for one in planned}
+    return [str(row.get("file_name")) for row in _index(Path(folder)) if row.get("key") not in known]
+
+
 def seed_of(folder: str | Path) -> int | None:
     """The first seed of the pictures in a folder: a run without a seed of its own goes on from it."""
     return next((row["base_seed"] for row in _index(Path(folder)) if isinstance(row.get("base_seed"), int)), None)
@@ -99,7 +111,8 @@ def save_folder(
 def save(path: str | Path, sample: Sample) -> Path:
     """One sample as a PNG with its recipe."""
     facts = sample.image.info.get("likeness", {})
-    extra = {"drawn": facts} | ({"start_sha256": digest(sample.request.image)} if sample.request.image else {})
+    extra = {"drawn": facts} | {k: v for k, v in sample.image.info.items() if k == "mixture"}
+    extra |= {"start_sha256": digest(sample.request.image)} if sample.request.image else {}
     return save_png(path, sample.image, sample.request, sample.seed, sample.fingerprint, extra)
 
 

@@ -125,7 +125,7 @@ class FaceGenerator:
         return pipeline
 
     @cached_property
-    def _conditioner(self) -> Conditioner:
+    def conditioner(self) -> Conditioner:
         return Conditioner(self.pipeline.components, self.family.name, self.runtime.device)
 
     @cached_property
@@ -152,35 +152,48 @@ class FaceGenerator:
         def alike_as(job: Job) -> tuple[Any, ...]:
             """A long prompt goes with prompts as long: padding would change the picture of a short one."""
             with self._lock:
-                return (*job.shape, conditions.windows(self._conditioner, job.request))
+                return (*job.shape, conditions.windows(self.conditioner, job.request))
 
         for _, alike in groupby(jobs, key=alike_as):
             while batch := list(islice(alike, self.batch_size)):
                 yield from self._draw(batch, step)
 
-    def _draw(self, jobs: list[Job], step: Callable[[int], None]) -> list[Sample]:
-        request = jobs[0].request
+    @contextlib.contextmanager
+    def session(self, request: ImageRequest, count: int) -> Iterator[dict[str, Any]]:
+        """The pipeline for this thread alone, with the request's LoRAs and in its precision, to draw `count` pictures.
+
+        Yields what goes into their recipes. Raises `EngineError` when the memory does not suffice.
+        """
         with self._lock:
-            pipeline = self.pipeline
-            started = time.perf_counter()
             try:
                 with quiet():
                     loras = self._loras.use(request.loras)
                     with self._precision():
-                        images = self._pictures(pipeline, jobs, step)
+                        yield facts(self.runtime) | ({"loras": loras} if loras else {})
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
                 raise EngineError(
-                    f"out of memory drawing {len(jobs)} of {request.width}x{request.height} on {self.runtime.device}: "
+                    f"out of memory drawing {count} of {request.width}x{request.height} on {self.runtime.device}: "
                     "use a smaller --size, fewer at once (--batch-size 1), or --precision bf16"
                 ) from None
+
+    def finish(self, latents: torch.Tensor) -> list[Any]:
+        """(B, C, H / 8, W / 8) -> PIL images. Raises `EngineError` for not-a-number and black."""
+        with torch.autocast(self.runtime.device.type, enabled=False):
+            pixels = self.family.decode(self.pipeline, latents).float()  # (B, 3, H, W) in [-1, 1]
+        self._check(pixels)
+        return self.pipeline.image_processor.postprocess(pixels, output_type="pil")
+
+    def _draw(self, jobs: list[Job], step: Callable[[int], None]) -> list[Sample]:
+        with self.session(jobs[0].request, len(jobs)) as machine:
+            started = time.perf_counter()
+            images = self._pictures(self.pipeline, jobs, step)
             seconds = (time.perf_counter() - started) / len(jobs)
         said = {text: tuple(prompts.notes(text, self.spec)) for text in {job.request.prompt for job in jobs}}
-        facts = self._facts() | ({"loras": loras} if loras else {})
         samples = []
         for row, (job, image) in enumerate(zip(jobs, images, strict=True)):
-            image.info["likeness"] = {"batch": [row, len(jobs)], **facts}
+            image.info["likeness"] = {"batch": [row, len(jobs)], **machine}
             samples.append(Sample(image, job.request, job.seed, seconds, self.fingerprint, said[job.request.prompt]))
         return samples
 
@@ -196,7 +209,7 @@ class FaceGenerator:
             return tensors
 
         settings: dict[str, Any] = {
-            **conditions.settings(pipeline, self._conditioner, [job.request for job in jobs]),
+            **conditions.settings(pipeline, self.conditioner, [job.request for job in jobs]),
             "num_inference_steps": steps,
             "guidance_scale": request.guidance,
             "generator": seeds.generators([job.seed for job in jobs]),
@@ -219,10 +232,7 @@ class FaceGenerator:
             latents = pipeline(**settings).images  # (B, C, H / 8, W / 8)
         finally:
             pipeline.scheduler = own
-        with torch.autocast(self.runtime.device.type, enabled=False):
-            pixels = self.family.decode(pipeline, latents).float()  # (B, 3, H, W) in [-1, 1]
-        self._check(pixels)
-        return pipeline.image_processor.postprocess(pixels, output_type="pil")
+        return self.finish(latents)
 
     def _check(self, pixels: torch.Tensor) -> None:
         remedy = (
@@ -242,15 +252,16 @@ class FaceGenerator:
         both.enter_context(self.runtime.autocast())
         return both
 
-    def _facts(self) -> dict[str, Any]:
-        """What decides the last bit besides the request; goes into the recipe."""
-        return {
-            "device": self.runtime.device.type,
-            "precision": self.runtime.precision,
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "diffusers": importlib.metadata.version("diffusers"),
-        }
+
+def facts(runtime: Runtime) -> dict[str, Any]:
+    """What decides the last bit besides the request; goes into the recipe."""
+    return {
+        "device": runtime.device.type,
+        "precision": runtime.precision,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "diffusers": importlib.metadata.version("diffusers"),
+    }
 
 
 def _out_of_memory(error: BaseException) -> bool:

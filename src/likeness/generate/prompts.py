@@ -9,6 +9,7 @@ from ..models.registry import ModelSpec, unknown_to
 from . import weighting
 
 _LORA = re.compile(r"<lora:([^<>]+)>")
+_MIXTURE = re.compile(r"(?s)\(\".*\"\)\.blend\([\d., ]+\)|.*:\s*\d*\.?\d+\s+AND\s.*")  # of compel and of A1111
 LONGEST = 5000  # characters; no caption of a face needs a tenth of it
 
 
@@ -18,6 +19,8 @@ def check(prompt: str, what: str = "prompt", may_be_empty: bool = False) -> str:
         raise UsageError(f"the {what} has {len(prompt):,} characters: {LONGEST:,} are the most that is taken")
     if found := _LORA.search(prompt):
         raise UsageError(f"{found[0]} stands in the {what}: give a LoRA with --lora {found[1]}")
+    if _MIXTURE.fullmatch(prompt.strip()):
+        raise UsageError(f"the {what} is a mixture: `likeness mix prompts 'a man:0.7' 'a woman:0.3'` draws those")
     said = weighting.plain(prompt)
     if not may_be_empty and not said.strip():
         raise UsageError(f"the {what} is empty: describe a face, such as 'a smiling woman in her thirties'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,24 @@ from ..errors import UsageError
 from ..models.family import FAMILIES, Family
 from ..models.registry import ModelSpec, drawing
 from ..records import ImageRequest
-from . import loras, prompts, safety, schedulers, seeds
+from . import loras, prompts, safety, schedulers, seeds, weighting
 
 MOST_STEPS = 1000
 MOST_IMAGES = 10_000
 MOST_GUIDANCE = 100
 LARGEST_ORIGINAL = 16_384
+# families that another option or command draws with
+_ELSEWHERE = {
+    "lora": "{name} is a LoRA: give it as --lora {name}, with --model {base}",
+    "ddpm": "{name} is a model of groups and takes no prompt: draw with `likeness mix groups {name}`",
+    "dino": "{name} draws from a photo: `likeness generate --from-face photo.jpg --model {name}`",
+}
 
 
 def family_of(spec: ModelSpec) -> Family:
     """Raises `UsageError` for a model that does not draw (a captioner, a LoRA)."""
-    if spec.family == "lora":
-        raise UsageError(f"{spec.name} is a LoRA: give it as --lora {spec.name}, with --model {spec.base}")
+    if spec.family in _ELSEWHERE:
+        raise UsageError(_ELSEWHERE[spec.family].format(name=spec.name, base=spec.base))
     try:
         return FAMILIES[spec.family]
     except KeyError:
@@ -35,11 +42,9 @@ def family_of(spec: ModelSpec) -> Family:
 def resolve(request: ImageRequest, spec: ModelSpec) -> ImageRequest:
     """Fill in the family's defaults and a seed, and check every value. Raises `UsageError` or `PromptRefused`."""
     family = family_of(spec)
-    said = prompts.check(request.prompt)
+    prompts.check(request.prompt)
     unwanted = prompts.check(request.negative_prompt, "negative prompt", may_be_empty=True)
-    bare = re.sub(r"[()\[\]\\+]", "", said)  # marks of emphasis must hide nothing
-    names = (" ".join(re.split(r"[/\\]", name)[-2:]) for name in (request.model, *(n for n, _ in request.loras)))
-    safety.check({request.prompt, said, bare}, spec, unwanted, names)
+    safety.check(readings(request.prompt), spec, unwanted, _names(request))
     resolved = dataclasses.replace(
         request,
         prompt=request.prompt.strip(),
@@ -56,6 +61,25 @@ def resolve(request: ImageRequest, spec: ModelSpec) -> ImageRequest:
     if resolved.image is not None:
         _check_start(resolved)
     return resolved
+
+
+def resolve_all(request: ImageRequest, spec: ModelSpec, texts: Iterable[str]) -> list[ImageRequest]:
+    """One request for each prompt of a mixture. What none of them says may be said by all together: that is refused."""
+    found = [resolve(dataclasses.replace(request, prompt=text), spec) for text in texts]
+    whole = {reading for one in found for reading in readings(one.prompt)}
+    safety.check(whole, spec, found[0].negative_prompt, _names(request))
+    return found
+
+
+def readings(prompt: str) -> set[str]:
+    """A prompt as it stands, without its weights, and without any sign: marks of emphasis must hide nothing."""
+    said = weighting.plain(prompt)
+    return {prompt, said, re.sub(r"[()\[\]\\+]", "", said)}
+
+
+def _names(request: ImageRequest) -> list[str]:
+    """Of the model and its LoRAs, with the folder that each lies in."""
+    return [" ".join(re.split(r"[/\\]", name)[-2:]) for name in (request.model, *(n for n, _ in request.loras))]
 
 
 def start_image(path: str, width: int, height: int) -> Any:
@@ -78,8 +102,8 @@ def start_image(path: str, width: int, height: int) -> Any:
 
 
 def _check_numbers(request: ImageRequest, family: Family, spec: ModelSpec) -> None:
-    assert request.width is not None and request.height is not None and request.seed is not None
-    unit, steps, guidance = family.multiple_of, request.steps or 0, request.guidance or 0.0
+    assert request.width is not None and request.height is not None
+    unit = family.multiple_of
     for what, size in (("width", request.width), ("height", request.height)):
         if size <= 0 or size % unit:
             near = max(unit, round(size / unit) * unit)
@@ -92,14 +116,20 @@ def _check_numbers(request: ImageRequest, family: Family, spec: ModelSpec) -> No
         raise UsageError(f"{spec.name} cannot be told an original size, SDXL models can: leave it out")
     if not all(0 < side <= LARGEST_ORIGINAL for side in request.original_size or ()):
         raise UsageError(f"the sides of the original size must be 1 to {LARGEST_ORIGINAL}, not {request.original_size}")
+    check_drawing(request)
+
+
+def check_drawing(request: ImageRequest) -> None:
+    """Steps, guidance, count and seed of a request for any kind of model. Raises `UsageError`."""
+    steps, guidance, seed = request.steps or 0, request.guidance or 0.0, request.seed or 0
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"steps must be 1 to {MOST_STEPS}, not {steps}")
     if not (math.isfinite(guidance) and 0 <= guidance <= MOST_GUIDANCE):
         raise UsageError(f"guidance must be 0 to {MOST_GUIDANCE}, not {guidance:g}")
     if not 1 <= request.count <= MOST_IMAGES:
         raise UsageError(f"count must be 1 to {MOST_IMAGES}, not {request.count}")
-    if not 0 <= request.seed <= seeds.LARGEST - request.count:
-        raise UsageError(f"seed must be 0 to {seeds.LARGEST - request.count}, not {request.seed}")
+    if not 0 <= seed <= seeds.LARGEST - request.count:
+        raise UsageError(f"seed must be 0 to {seeds.LARGEST - request.count}, not {seed}")
 
 
 def _check_start(request: ImageRequest) -> None:

@@ -21,6 +21,8 @@ from .hub import HUB_ID, hub, hub_reachable
 
 ASSETS = Path(__file__).parent.parent / "assets"
 INDEX = single_file.INDEX
+_OWN = {"groups.json": "ddpm", "dino.json": "dino"}  # what tells a folder of `likeness train ddpm` or `dino`
+_RESULTS = ("pipeline", "final_model")  # where a run folder keeps its model
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _ROWS}
 
 
 def find(name_or_path: str | Path) -> ModelSpec:
-    """The model of that name, hub id, folder in diffusers' format, or single-file checkpoint.
+    """The model of that name, hub id, folder in diffusers' format or of a training run, or single-file checkpoint.
 
     A hub id that is not listed is asked for its settings, which tell its family. Raises `ModelNotFound` with a
     suggestion.
@@ -107,6 +109,10 @@ def find(name_or_path: str | Path) -> ModelSpec:
         if name.lower() == spec.name or name in spec.hub_ids:
             return spec
     path = Path(name).expanduser()
+    path = next((p for p in (path, *(path / part for part in _RESULTS)) if _is_model(p)), path)
+    for file, family in _OWN.items():
+        if (path / file).is_file():
+            return ModelSpec(name, family, path.resolve().name, asset=str(path.resolve()), size=_side(path))
     if (path / INDEX).is_file():
         return _of_parts(path, name, path.resolve().name, asset=str(path.resolve()))
     if path.is_dir():
@@ -117,6 +123,18 @@ def find(name_or_path: str | Path) -> ModelSpec:
     if HUB_ID.fullmatch(name):
         return _of_parts(_settings(name), name, name, hub_ids=(name,))
     raise ModelNotFound(f"unknown model {name!r}{suggest(name, sorted(drawing()))}")
+
+
+def _is_model(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in (INDEX, *_OWN))
+
+
+def _side(folder: Path) -> int:
+    """Pixels of a side, as the UNet of a folder says; 64 when it does not."""
+    try:
+        return int(json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))["sample_size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 64
 
 
 def draws_faces(spec: ModelSpec) -> bool:
@@ -141,6 +159,8 @@ def _of_parts(folder: Path, name: str, title: str, **place: Any) -> ModelSpec:
         size = int(unet.get("sample_size") or 64) * 8
     except (OSError, ValueError, TypeError):
         raise ModelNotFound(f"{folder} is not a whole model: its {INDEX} or unet/config.json cannot be read") from None
+    if index.get("_class_name") == "DDPMPipeline":  # an unconditional one, perhaps of somebody else
+        return ModelSpec(name, "ddpm", title, size=size // 8, **place)
     if "XL" in index.get("_class_name", ""):
         return ModelSpec(name, "sdxl", title, size=size, **place)
     if index.get("vae", [None, None])[1] == "AutoencoderTiny" and size <= 256:

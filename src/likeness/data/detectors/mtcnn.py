@@ -28,14 +28,18 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 CELL, STRIDE = 12, 2  # what the proposal network sees at once, and how far apart its looks are
 FULL = 1024  # candidates that one look at the refining networks may hold: bounds memory on crowds
-# Looks at a face when settling: (right, down, larger) by the side of its box. Thirteen, so that their errors even out.
+# Looks at a face when settling: (right, down, larger) by the side of its box. Few on the way; at the end so many that
+# their errors even out.
 LOOKS = np.array(
     [(0, 0, 1), (0.05, 0.05, 1.04), (-0.05, 0.05, 0.96), (0.05, -0.05, 0.96), (-0.05, -0.05, 1.04),
      (0, 0.07, 1), (0, -0.07, 1), (0.07, 0, 1), (-0.07, 0, 1), (0, 0.1, 1), (0, -0.1, 1), (0.1, 0, 1), (-0.1, 0, 1)],
     np.float32,
 )  # fmt: skip
+FEW = LOOKS[:5]
+MANY = np.array([(x / 20, y / 20, 1 + 0.04 * ((x + y + 1) % 3 - 1)) for x in range(-2, 3) for y in range(-2, 3)])
 OUTER = np.array([-0.5, -0.5, 0.5, 0.5], np.float32)  # from the centres of a box's corner pixels to its edges
-SAME = 0.0005  # by the side of the box: it has settled
+SAME = 0.001  # by the side of the box: it has settled
+CLEAR = 4  # pixels of a face by those that the last network is shown: no more are averaged in detail
 SETTLED = 32  # faces of a picture, the best first, that are looked at again
 
 
@@ -45,7 +49,7 @@ class MtcnnConfig:
     smallest: the smallest face to look for, as a part of the copy's longer side (never under 12 px);
     pyramid: each level's size by that of the one before; thresholds: one for each network;
     overlaps: above which the weaker box goes (within a level, across levels, refined, final);
-    settle: how often the last network looks again at each face at most; 0: as the `mtcnn` package.
+    settle: how often a face is sought again at most, before the last look; 0: as the `mtcnn` package.
     """
 
     longest: int = 512
@@ -53,7 +57,7 @@ class MtcnnConfig:
     pyramid: float = 0.709
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8)
     overlaps: tuple[float, float, float, float] = (0.5, 0.7, 0.7, 0.7)
-    settle: int = 4
+    settle: int = 8
 
     def __post_init__(self) -> None:
         if self.longest < 24 or not 0 < self.smallest <= 1 or not 0 < self.pyramid < 1:
@@ -76,17 +80,20 @@ class Mtcnn:
 
     def detect(self, image: Image.Image) -> list[Face]:
         """Faces in a picture, the most confident first."""
-        small, x, y = bounded(image, self.longest)
+        image = image if image.mode == "RGB" else image.convert("RGB")
+        small, *scale = bounded(image, self.longest)
         pixels = (np.asarray(small, np.float32) - 127.5) / 128
         with torch.inference_mode(), _one_thread():
             boxes, scores, points = self._search(pixels)
+            # pixel centres; the picture itself, because the blur of a copy makes faces larger
+            boxes, points = (boxes + 0.5) * np.tile(scale, 2) - 0.5, (points + 0.5) * scale - 0.5
             for i in range(min(len(boxes), SETTLED) if self.config.settle else 0):
-                boxes[i], points[i] = self._settle(small, boxes[i])
+                boxes[i], points[i] = self._settle(image, boxes[i])
         faces = []
         for box, score, marks in zip(boxes.tolist(), scores.tolist(), points.tolist(), strict=True):
             five = tuple((px, py) for px, py in marks)
             eyes = min(five[:2]), max(five[:2])  # a face that stands on its head has them the other way round
-            faces.append(Face((box[0], box[1], box[2], box[3]), score, eyes, five).scaled(x, y))
+            faces.append(Face((box[0], box[1], box[2], box[3]), score, eyes, five))
         return faces
 
     def _search(self, pixels: Array) -> tuple[Array, Array, Array]:
@@ -108,17 +115,22 @@ class Mtcnn:
         """The box (4,) and the points (5, 2) that the last network agrees on, shown its own mean answer again."""
         square = _squares(box[None] + OUTER)[0]
         for _ in range(self.config.settle):
-            centre, side = (square[:2] + square[2:]) / 2, square[2] - square[0]
-            middles, halves = centre + side * LOOKS[:, :2], side * LOOKS[:, 2:] / 2
-            edges = np.concatenate([middles - halves, middles + halves], 1)  # (13, 4), pixel centres
-            offsets, marks, _likely = self._output_net(_looks(image, edges, 48))
-            parts = marks.numpy().reshape(-1, 2, 5).transpose(0, 2, 1)
-            points = (parts * 2 * halves[:, None] + edges[:, None, :2]).mean(0)  # (13, 5, 2) -> (5, 2)
-            boxes = edges + offsets.numpy() * 2 * halves
-            before, square = square, _squares(boxes).mean(0)
-            if np.abs(square - before).max() < SAME * side:
+            before, (square, *_) = square, self._look(image, square, FEW)
+            if np.abs(square - before).max() < SAME * (square[2] - square[0]):
                 break
-        return boxes.mean(0) - OUTER, points
+        square, *_ = self._look(image, square, LOOKS)
+        _, box, points = self._look(image, square, MANY)
+        return box - OUTER, points
+
+    def _look(self, image: Image.Image, square: Array, looks: Array) -> tuple[Array, Array, Array]:
+        """The mean answer to looks at a square (4,): the square to look at next (4,), box (4,) and points (5, 2)."""
+        centre, side = (square[:2] + square[2:]) / 2, square[2] - square[0]
+        middles, halves = centre + side * looks[:, :2], side * looks[:, 2:] / 2
+        edges = np.concatenate([middles - halves, middles + halves], 1)  # (N, 4), pixel centres
+        offsets, marks, _likely = self._output_net(_shown(image, edges, 48))
+        points = marks.numpy().reshape(-1, 2, 5).transpose(0, 2, 1) * 2 * halves[:, None] + edges[:, None, :2]
+        boxes = edges + offsets.numpy() * 2 * halves
+        return _squares(boxes).mean(0), boxes.mean(0), points.mean(0)
 
     def _propose(self, pixels: Array) -> Array:
         """Candidates at every size: (H, W, 3) -> boxes (N, 4), the best first."""
@@ -202,13 +214,14 @@ def _patches(pixels: Array, boxes: Array, size: int) -> torch.Tensor:
     return torch.nn.functional.grid_sample(picture, grid, align_corners=True) * inside
 
 
-def _looks(image: Image.Image, edges: Array, size: int) -> torch.Tensor:
+def _shown(image: Image.Image, edges: Array, size: int) -> torch.Tensor:
     """Squares of a picture, antialiased, black outside of it. (N, 4) edges by pixel centres -> (N, 3, size, size)"""
     from PIL import Image
 
     left, top = np.floor(edges[:, :2].min(0)).astype(int) - 2
     right, bottom = np.ceil(edges[:, 2:].max(0)).astype(int) + 3
-    part = image.crop((left, top, right, bottom))
-    boxes = edges + 0.5 - np.array([left, top, left, top])
+    shrink = max(1, int((edges[:, 2] - edges[:, 0]).min() / (CLEAR * size)))  # once for all squares: far less work
+    part = image.crop((left, top, right, bottom)).reduce(shrink)
+    boxes = (edges + 0.5 - np.array([left, top, left, top])) / shrink
     drawn = [np.asarray(part.resize((size, size), Image.Resampling.BILINEAR, tuple(box))) for box in boxes.tolist()]
     return (torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() - 127.5) / 128

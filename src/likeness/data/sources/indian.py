@@ -27,7 +27,7 @@ ABOUT = About(
     size="0.1-1 GB",
     license="research only, see the set",
     url="http://cvit.iiit.ac.in/projects/IMFDB/",
-    how="download by hand (Kaggle, or the authors), unpack, and name the csv",
+    how="get the archive by hand; `likeness data download indian --option archive=FILE` unpacks it",
     account="Kaggle, or the authors' form",
 )
 LABELS = ("label", "class", "category", "target")
