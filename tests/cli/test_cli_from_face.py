@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from likenesses import saved
 from PIL import Image
 
 from likeness.cli.main import main
 from likeness.provenance import read
+from likenesses import saved
 
 PHOTO, OTHER = (
     str(Path(__file__).parent.parent / "data" / "fixtures" / "portraits" / name)

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from likenesses import saved
 from PIL import Image
 
 from likeness import provenance
 from likeness.data.crop import fairface_align
 from likeness.errors import UsageError
 from likeness.generate import faces, folder
+from likenesses import saved
 
 PORTRAITS = Path(__file__).parent.parent / "data" / "fixtures" / "portraits"
 LABELS = {row["file_name"]: row for row in csv.DictReader((PORTRAITS / "labels.csv").open(encoding="utf-8"))}
