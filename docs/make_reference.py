@@ -29,7 +29,7 @@ TOLD = {
     "docs/captions.md": "every face described: captioners, teams, review",
     "docs/lora.md": "fine-tuning, and the files that come out of it",
     "docs/generate.md": "drawing: LoRAs, emphasis, tables of prompts, memory",
-    "docs/from_scratch.md": "models from scratch: faces by group",
+    "docs/from_scratch.md": "models of your own, from scratch, by group",
     "docs/from_face.md": "variations of a face, from a photo",
     "docs/mix.md": "hybrids of groups, blends of prompts, films",
     "docs/evaluate.md": "numbers: pairs, sets, prompts, audit, groups",

@@ -17,12 +17,12 @@ def coverage(draw, count: int, truth: float, runs: int, resamples: int = 400) ->
 
 def test_it_holds_its_rate_in_small_samples():
     """Plain percentiles hold the mean of five numbers in 84 % of samples; a simulation of 500 tells 3 % apart."""
-    for count in (5, 20):
-        assert 0.92 <= coverage(lambda rng, n: rng.normal(3, 2, n), count, 3.0, 500) <= 0.975
+    for count in (5, 12, 20):
+        assert 0.92 <= coverage(lambda rng, n: rng.normal(3, 2, n), count, 3.0, 500) <= 0.98
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [4, 8, 15, 40, 200])
+@pytest.mark.parametrize("count", [2, 4, 8, 11, 15, 40, 200])
 def test_it_holds_its_rate(count):
     assert 0.935 <= coverage(lambda rng, n: rng.normal(3, 2, n), count, 3.0, 4000, 1000) <= 0.97
     # a skewed one, as SSIM and LPIPS may be: Beta(2, 5)
@@ -42,5 +42,5 @@ def test_what_an_interval_must_be():
 
 def test_students_points():
     """From the tables in every textbook."""
-    for degrees, point in {4: 2.776, 10: 2.228, 30: 2.042, 120: 1.980}.items():
-        assert student(degrees) == pytest.approx(point, abs=0.01)
+    for degrees, point in {4: 2.776, 10: 2.228, 12: 2.179, 30: 2.042, 120: 1.980}.items():
+        assert student(degrees) == pytest.approx(point, abs=2e-3)

@@ -179,6 +179,9 @@ def _recipe(like: Path | None) -> dict[str, Any]:
     recipe = read(like)
     if len((recipe.get("grid") or {}).get("prompts", ())) > 1:
         raise UsageError(f"{like} is a sheet of several prompts: draw its prompts file again instead")
+    mixture = recipe.get("mixture") or {}
+    if mixture.get("towards") or len(mixture.get("parts", "1")) != 1:
+        raise UsageError(f"{like} is a mixture: draw it again with likeness mix")
     return recipe
 
 
