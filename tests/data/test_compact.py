@@ -28,6 +28,12 @@ def test_names_are_a_list():
     for wrong in (-1, 5):
         with pytest.raises(IndexError):
             names[wrong]
+    assert [names.pop() for _ in theirs] == theirs[::-1] and not names
+    names.append("again")
+    assert names[0] == "again"
+    names.pop()
+    with pytest.raises(IndexError):
+        names.pop()
 
 
 def test_they_take_less_than_a_third():

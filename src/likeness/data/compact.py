@@ -64,3 +64,10 @@ class Names:
             raise IndexError(f"name {index} of {len(self._ends)}")
         start = self._ends[index - 1] if index else 0
         return self._letters[start : self._ends[index]].decode("utf-8", "surrogatepass")
+
+    def pop(self) -> str:
+        """The last text, which goes."""
+        name = self[len(self) - 1]
+        self._ends.pop()
+        del self._letters[self._ends[-1] if self._ends else 0 :]
+        return name

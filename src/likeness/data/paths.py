@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import UsageError
+from .compact import Names
 
 # What Pillow opens and people use; anything else in a folder is reported and left alone.
 PICTURES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .gif .avif .jp2 .heic .heif .ppm .pgm".split())
@@ -138,9 +139,12 @@ def pictures(root: str | Path, *, follow_links: bool = False) -> Iterator[tuple[
             yield path, reason or f"not a picture by its name ({suffix or 'no suffix'})"
 
 
-def _names(folder: Path) -> list[str]:
+def _names(folder: Path) -> Names:
     """What is in a folder, backwards: the walk takes names from the end, and so lets go of them."""
-    return sorted((n for n in os.listdir(folder) if not n.startswith((".", "__MACOSX"))), reverse=True)
+    names = Names()
+    for name in sorted((n for n in os.listdir(folder) if not n.startswith((".", "__MACOSX"))), reverse=True):
+        names.append(name)
+    return names
 
 
 def _under(root: str | Path, path: Path) -> bool:
