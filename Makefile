@@ -7,10 +7,17 @@ RUN  ?= runs/smoke
 PYTHON   := $(VENV)/bin/python
 LIKENESS := $(VENV)/bin/likeness
 
+# Tests run in as many processes as there are cores, eight at most; a file's tests stay together.
+JOBS   ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); [ $$n -gt 8 ] && n=8; echo $$n)
+PYTEST := $(PYTHON) -m pytest -q -n $(JOBS) --dist loadfile
+
+# Licences that would bind whoever passes likeness on.
+FORBIDDEN := AGPL;Affero;GNU General Public License v2 (GPLv2);GNU General Public License v3 (GPLv3);SSPL;Non-Commercial;NonCommercial
+
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help face test check format smoke torture browser bench docs clean
+.PHONY: help face test check format smoke torture browser bench docs package clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
@@ -23,14 +30,14 @@ face: export FACE_TEXT := $(value TEXT)
 face: export FACE_OUT := $(value OUT)
 
 test: $(VENV)/.installed-test  ## the default test suite: offline, a few minutes on two cores
-	@$(PYTHON) -m pytest -q
+	@$(PYTEST)
 
 check: $(VENV)/.installed-dev  ## style, types, import contracts and tests
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(PYTHON) -m pytest -q
+	@$(PYTEST)
 
 format: $(VENV)/.installed-dev  ## rewrite the code in the house style
 	@$(VENV)/bin/ruff check --fix
@@ -57,8 +64,17 @@ browser: $(VENV)/.installed-dev  ## the tests that drive a page in Chromium (apt
 bench: $(VENV)/.installed-test  ## every script in benchmarks/; each prints a table and writes JSON
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON) $$script; done
 
-docs: $(VENV)/.installed-test  ## write docs/cli.md and the tree in the README anew
+docs: $(VENV)/.installed-docs  ## write docs/cli.md, docs/models.md and the README's tree anew, and the site into build/site
 	@$(PYTHON) docs/make_reference.py
+	@$(VENV)/bin/mkdocs build -q
+
+package: $(VENV)/.installed-dev  ## wheel and sdist into dist/, with a bill of materials and the licences of what it stands on
+	@rm -rf build/package && $(PYTHON) -m build --outdir dist
+	@$(PYTHON) -m venv build/package
+	@build/package/bin/pip install -qq --disable-pip-version-check -c constraints.txt "$$(ls -t dist/*.whl | head -1)[caption,film,postgres,train,ui]"
+	@$(VENV)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o dist/sbom.cdx.json build/package/bin/python
+	@$(VENV)/bin/pip-licenses --python build/package/bin/python --format csv --output-file dist/licences.csv \
+	  --partial-match --fail-on "$(FORBIDDEN)"
 
 clean:  ## remove what make made: environment, caches, face.png (runs/ stays: it may hold days of training)
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis face.png $(RUN)

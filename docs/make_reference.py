@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the commands themselves, and the tree in the README from the files' own first lines.
+"""Write docs/cli.md from the commands, docs/models.md from the registry, and the tree in the README from the files.
 
 `make docs` runs this; a test fails when either is out of date. `--check` only tells, and ends with 1 if one is.
 """
@@ -25,6 +25,14 @@ TOLD = {
     "LICENSE": "Apache-2.0",
     ".ci/run": "what continuous integration runs",
     "docs/cli.md": "every command and option",
+    "docs/index.md": "where to read what; mkdocs.yml makes a site of these pages",
+    "docs/install.md": "pip, uv, conda, extras, GPUs, proxies",
+    "docs/tutorial.md": "from nothing to a fine-tuned model; tutorial.py runs it",
+    "docs/troubleshooting.md": "symptom, cause, what to do",
+    "docs/migrate.md": "coming from diffusers' scripts, kohya-ss, A1111",
+    "docs/ethics.md": "what the models must not be used for, and what the data are",
+    "docs/models.md": "every model by name",
+    "docs/python.md": "the public names",
     "docs/data.md": "from pictures or public sets to a clean folder of faces",
     "docs/captions.md": "every face described: captioners, teams, review",
     "docs/lora.md": "fine-tuning, and the files that come out of it",
@@ -33,10 +41,17 @@ TOLD = {
     "docs/from_face.md": "variations of a face, from a photo",
     "docs/mix.md": "hybrids of groups, blends of prompts, films",
     "docs/evaluate.md": "numbers: pairs, sets, prompts, audit, groups",
+    "docs/service.md": "the HTTP API, and what keeps it safe",
+    "docs/page.md": "the web page",
+    "docs/provenance.md": "the marks on every picture, and what they survive",
+    "docs/hub.md": "model cards, upload, download",
+    "docs/deploy.md": "Docker, compose, a cloud machine, Spaces",
+    "deploy/": "what that page is about",
     "docs/REPORT.md": "the algorithms and what they gave",
     "notebooks/data_pipeline.ipynb": "a team member's part, from faces to captions",
+    "notebooks/inference.ipynb": "drawing, in Jupyter and Colab",
     "docs/LOG.md": "experiments with their numbers, failures included",
-    "docs/make_reference.py": "writes cli.md and this tree",
+    "docs/make_reference.py": "writes cli.md, models.md and this tree",
     "docs/images/": "pictures in this page",
     "benchmarks/": "what the performance tables are made with",
     "tests/": "mirrors src/likeness",
@@ -108,6 +123,48 @@ def _plain(text: str | None) -> str:
     return " ".join((text or "").split()).replace("|", "\\|").replace("<", "&lt;")
 
 
+MODELS = """# Models
+
+Names for `--model`, written by `make docs` from the registry. Besides them: any Stable Diffusion 1.5, 2.1 or SDXL
+pipeline of the hub by its id, a folder, or a checkpoint in one `.safetensors` file. Stable Diffusion, LLaVA, DINOv2 and
+CLIP are fetched at first use, or by `likeness models pull`; the first id that can be had counts, at the revision given.
+Their licences are their owners', and bind what you make of them.
+
+```sh
+likeness models list
+likeness models pull sd15
+likeness generate "a smiling woman" --model sd15
+```
+"""
+KINDS = {
+    "mini": "draws, embedded", "llava": "captions", "dinov2": "features, conditioning", "clip": "features, scores",
+    "lora": "LoRA",
+}  # fmt: skip
+
+
+def models() -> str:
+    """docs/models.md: the registry as a table."""
+    from likeness.models.registry import MODELS as REGISTRY
+
+    head = "| name | what | for | pixels | licence | where from |\n|---|---|---|---|---|---|\n"
+    lines = []
+    for spec in REGISTRY.values():
+        at = f" at `{spec.revision[:12]}`" if spec.revision else ""
+        ids = ", else ".join(f"`{hub_id}`{at if i == 0 else ''}" for i, hub_id in enumerate(spec.hub_ids))
+        kind = KINDS.get(spec.family, "draws") + (f" on `{spec.base}`" if spec.base else "")
+        title = f"{spec.title}, adults only" if spec.adults_only else spec.title
+        lines.append(f"| `{spec.name}` | {title} | {kind} | {spec.size} | {spec.license} | {ids or 'the package'} |\n")
+    tail = """
+`eye` (features, scores, image conditioning) and `judge` (attributes, for measuring only) come with the package too;
+their cards lie beside their weights in `src/likeness/assets/`. `likeness generate --model mini` says when it is asked
+for something that it never saw. Weights for measuring that no hub has (Inception, LPIPS): [evaluate.md](evaluate.md).
+
+How good `mini` is, with intervals and protocol, is in its card, `src/likeness/assets/mini/README.md`;
+`likeness evaluate mini` measures it anew.
+"""
+    return MODELS + "\n" + head + "".join(lines) + tail
+
+
 def tree() -> str:
     """The files, one line each, with what they are for."""
     lines = []
@@ -157,7 +214,8 @@ def readme() -> str:
 
 def main(check: bool) -> int:
     stale = 0
-    for path, text in ((ROOT / "docs" / "cli.md", reference()), (ROOT / "README.md", readme())):
+    docs = ROOT / "docs"
+    for path, text in ((docs / "cli.md", reference()), (docs / "models.md", models()), (ROOT / "README.md", readme())):
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale = 1

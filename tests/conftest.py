@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# two processes side by side (make test) want a thread each: more would wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.pop("LIKENESS_DEVICE", None)
 CACHE = tempfile.TemporaryDirectory(prefix="likeness-cache-")  # goes when the interpreter ends

@@ -79,7 +79,7 @@ def test_prompts_are_mixed_and_drawn_alone(tiny, capsys):
     assert recipe["request"]["prompt"] == '("a man", "a woman").blend(0.75, 0.25)'
     assert recipe["mixture"] == {"method": "blend", "parts": [["a man", 0.75], ["a woman", 0.25]]}
     assert main(["generate", "--like", "mix/mix/00002-6.png"]) == 2
-    assert "likeness mix prompts" in capsys.readouterr().err
+    assert "draw it again with likeness mix" in capsys.readouterr().err
     assert main(["mix", "prompts", "a man", *QUICK]) == 2
     assert "two prompts" in capsys.readouterr().err
 

@@ -91,6 +91,7 @@ def test_judge_gives_probabilities_for_every_head(few_faces, tmp_path):
     assert all(torch.allclose(v.sum(-1), torch.ones(3)) for v in found.values())
 
 
+@pytest.mark.slow  # the smoke preset of mini trains one in the tests below
 def test_autoencoder_learns_and_its_discriminator_joins_at_the_end(few_faces, tmp_path):
     folder, state = run("autoencoder", few_faces, tmp_path, **{"loop.images": 64, "adversarial": 0.5})
     rows = [json.loads(line)["loss"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -98,6 +99,7 @@ def test_autoencoder_learns_and_its_discriminator_joins_at_the_end(few_faces, tm
     assert rows[2] < rows[0] and rows[4] > rows[3] + 1  # the hinge loss of an untrained critic is about 2
 
 
+@pytest.mark.slow
 def test_an_autoencoder_cut_short_says_to_run_again(few_faces, tmp_path):
     with pytest.raises(Unfinished, match="run the same command again"):
         run("mini", few_faces, tmp_path, **{"loop.minutes": 0.0001, "autoencoder_images": 64})

@@ -26,7 +26,7 @@ def film(
     frames: Annotated[int, option("Pictures from each face to the next.")] = 12,
     fps: Annotated[float, option("Pictures a second.")] = 12,
     loop: Annotated[bool, option("Go on from the last face to the first, not there and back.", "--loop")] = False,
-    mp4: Annotated[bool, option("Write film.mp4 too (pip install imageio-ffmpeg).", "--mp4")] = False,
+    mp4: Annotated[bool, option("Write film.mp4 too (needs likeness[film]).", "--mp4")] = False,
     method: its.Method = "blend",
     negative: its.Negative = None,
     steps: its.Steps = None,

@@ -142,7 +142,7 @@ def check_mp4() -> None:
     """Raises `MissingExtra` where no film can be written as MP4."""
     if importlib.util.find_spec("imageio_ffmpeg") is None:
         raise MissingExtra(
-            "--mp4 needs imageio-ffmpeg: pip install imageio-ffmpeg, or leave it out: a GIF comes anyway"
+            "--mp4 needs imageio-ffmpeg: pip install 'likeness[film]', or leave it out: a GIF comes anyway"
         )
 
 

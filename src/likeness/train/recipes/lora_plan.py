@@ -8,30 +8,26 @@ computed; an attention keeps its inputs and its output, as the fused kernels do.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from ...models import lora
 from ...models.conditioning import Conditioning
 from ...models.registry import find, present
 from ...runtime import Runtime
+from ..footprint import GIB, OPTIMIZER_BYTES, activations
 from . import lora_base
 from .lora import LoraRecipe, adapt, settle
 from .lora_base import ENCODERS
 from .lora_config import LoraConfig
 from .lora_feed import Batch
 
-GIB = 2**30
-OPTIMIZER_BYTES = {"adamw": 8, "adamw8bit": 2, "prodigy": 16, "adafactor": 4, "sgd": 4}  # for each parameter
 QUICK = 100_000_000  # a UNet of so many parameters steps quickly enough on a CPU to be timed
 
 
@@ -70,7 +66,7 @@ def memory(config: LoraConfig, folder: Path, family: str, size: int, runtime: Ru
     parts = {
         "weights": half * sum(frozen.values()) + 4 * sum(p.numel() for p in vae.parameters()),
         "adapters": kept * adapters,
-        "activations": activations(config, networks, family, size) * half // 4,
+        "activations": kept_activations(config, networks, family, size) * half // 4,
     }
     shown = {name: round(value / GIB, 3) for name, value in (parts | {"total": sum(parts.values())}).items()}
     return {"parameters": frozen | {"trainable": adapters}, "memory_gib": shown}
@@ -93,24 +89,13 @@ def on_meta(folder: Path) -> dict[str, nn.Module]:
     return found
 
 
-def activations(config: LoraConfig, networks: dict[str, Any], family: str, size: int) -> int:
+def kept_activations(config: LoraConfig, networks: dict[str, Any], family: str, size: int) -> int:
     """Bytes that autograd keeps of a forward pass in fp32; networks are on the meta device, adapters in."""
     unet, batch = networks["unet"].train(), config.loop.batch
     if config.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
-    states = [p.untyped_storage() for part in networks.values() for p in part.parameters()]
-    seen, total = {s._cdata for s in states}, 0
 
-    def keep(tensor: Tensor) -> Tensor:
-        nonlocal total
-        storage = tensor.untyped_storage()
-        if storage._cdata not in seen:
-            seen.add(storage._cdata)
-            states.append(storage)  # alive, so that no other takes its place
-            total += storage.nbytes()
-        return tensor
-
-    with torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t), fused_attention():
+    def forward() -> None:
         if config.adapter.text_encoder:
             for name in sorted(set(networks) & set(ENCODERS)):
                 networks[name].train()(torch.zeros(batch, 77 * config.windows, dtype=torch.long)[:, :77])
@@ -121,32 +106,8 @@ def activations(config: LoraConfig, networks: dict[str, Any], family: str, size:
             pooled = unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim
             sizes = {"text_embeds": torch.zeros(batch, pooled), "time_ids": torch.zeros(batch, 6)}
         unet(x, torch.zeros(batch, dtype=torch.long), words, added_cond_kwargs=sizes)
-    return total
 
-
-class _Attention(torch.autograd.Function):
-    """Shapes only: what a fused attention keeps for its gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        out = query.new_empty(*query.shape[:-1], value.shape[-1])
-        ctx.save_for_backward(query, key, value, out)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        raise NotImplementedError("nothing is computed on the meta device")
-
-
-@contextlib.contextmanager
-def fused_attention() -> Iterator[None]:
-    """On the meta device attention is taken apart, and its matrices would be counted."""
-    before = F.scaled_dot_product_attention
-    F.scaled_dot_product_attention = lambda query, key, value, *_, **__: _Attention.apply(query, key, value)
-    try:
-        yield
-    finally:
-        F.scaled_dot_product_attention = before
+    return activations(networks.values(), forward)
 
 
 def timing(recipe: LoraRecipe, steps: int) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""What the pages say holds: every command parses, every link leads somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("docs", "deploy", "notebooks")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+BLOCK = re.compile(r"^```(\w*).*?\n(.*?)^```", re.S | re.M)
+ENDS = {"--help", "--version", "--install-completion", "--show-completion"}
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|<img[^>]*src=\"([^\"]+)\"")
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The words of each line of a page's shell blocks that calls `likeness`."""
+    for kind, block in BLOCK.findall(page.read_text("utf-8")):
+        if kind in {"sh", "bash"}:
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words[:1] == ["likeness"]:
+                    end = next((i for i, word in enumerate(words) if word in {"&", "&&", "|", ">", ">>"}), len(words))
+                    yield words[1:end]
+
+
+def parse(args: list[str]) -> None:
+    """As the command line does, down to the last option, without running anything."""
+    import typer
+
+    from likeness.cli.main import app
+
+    command: Any = typer.main.get_command(app)
+    context = command.make_context("likeness", list(args))
+    while hasattr(command, "resolve_command"):
+        rest = [*getattr(context, "_protected_args", []), *context.args]
+        name, command, rest = command.resolve_command(context, rest)
+        context = command.make_context(name, list(rest), parent=context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_parses(page: Path) -> None:
+    for args in commands(page):
+        if page.name == "cli.md" or set(args) & ENDS:  # usage lines, not commands; options that end at once
+            continue
+        try:
+            parse(args)
+        except Exception as error:
+            pytest.fail(f"likeness {shlex.join(args)}: {error}")
+
+
+def test_commands_are_found_and_a_wrong_one_is_seen() -> None:
+    assert sum(len(list(commands(page))) for page in PAGES) > 100
+    with pytest.raises(Exception, match="No such option"):
+        parse(["generate", "a man", "--gudance", "3"])
+    with pytest.raises(Exception, match="unknown command"):
+        parse(["genrate", "a man"])
+
+
+def slugs(page: Path) -> set[str]:
+    """The anchors that a page's headings get, as GitHub and mkdocs make them."""
+    text = BLOCK.sub("", page.read_text("utf-8"))
+    heads = re.findall(r"^#+ +(.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    for found in LINK.findall(BLOCK.sub("", page.read_text("utf-8"))):
+        target, _, anchor = (found[0] or found[1]).partition("#")
+        if target.startswith(("http://", "https://", "mailto:", "data:")):
+            continue
+        place = (page.parent / target).resolve() if target else page
+        assert place.exists(), f"{page.name}: no {target}"
+        if anchor and place.suffix == ".md":
+            assert anchor in slugs(place), f"{page.name}: no heading #{anchor} in {place.name}"
