@@ -143,13 +143,15 @@ def measure(place: Path, kind: str, options: argparse.Namespace) -> dict[str, An
     else:
         decibels = [agreement(loop / f"{p.stem}.png", made / "images" / f"{p.stem}.png") for p in paths]
         apart = [0.0]
+    bytes_ours, bytes_loop = (sum(p.stat().st_size for p in f.glob("*.png")) for f in (made / "images", loop))
     rate, loop_rate = sorted(rates)[len(rates) // 2], sorted(loops)[len(loops) // 2]
     return {
         "images": len(paths), "loop": loop_rate, "ours": rate, "ours with start": sorted(wholes)[len(wholes) // 2],
         "times": rate / loop_rate, "goal": GOALS[kind], "least dB": min(decibels, default=0.0),
         "dB of all": pooled(decibels),
         "median dB": sorted(decibels)[len(decibels) // 2] if decibels else 0.0, "compared": len(decibels),
-        "squares apart, most": max(apart, default=0.0), "hours for 265,000": WHOLE / rate / 3600,
+        "squares apart, most": max(apart, default=0.0), "bytes": bytes_ours / max(1, bytes_loop),
+        "hours for 265,000": WHOLE / rate / 3600,
         "hours of the loop": WHOLE / loop_rate / 3600,
     }  # fmt: skip
 
@@ -170,7 +172,8 @@ def main() -> int:
         print(
             f"{kind}: loop {row['loop']:.2f}/s, ours {row['ours']:.2f}/s ({row['ours with start']:.2f} with start), "
             f"{row['times']:.2f} times (goal {row['goal']}); {row['dB of all']:.1f} dB between the "
-            f"{row['compared']} outputs ({row['median dB']:.1f} in the median, {row['least dB']:.1f} in the worst); "
+            f"{row['compared']} outputs ({row['median dB']:.1f} in the median, {row['least dB']:.1f} in the worst), "
+            f"files {row['bytes']:.3f} times as large; "
             f"265,000 images: {row['hours for 265,000']:.1f} h instead of {row['hours of the loop']:.1f} h"
         )
     options.output.parent.mkdir(parents=True, exist_ok=True)

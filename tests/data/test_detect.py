@@ -72,12 +72,12 @@ def test_mtcnn_puts_the_eyes_where_they_are_however_small_the_copy(name):
     image.resize((3 * image.width, 3 * image.height)).save(buffer, "JPEG", quality=92)
     large = inspect_bytes(buffer.getvalue())
     apart = {}
-    for settle in (0, 8):
+    for settle in (0, MtcnnConfig.settle):
         (small,), drawn = find_faces(large, make_detector("mtcnn", settle=settle))
         (whole,) = make_detector("mtcnn", longest=3072, settle=settle).detect(large.draw())
         assert drawn.width <= large.size[0] / 2
         apart[settle] = np.abs(np.subtract(small.eyes, whole.eyes)).max() / (whole.eyes[1][0] - whole.eyes[0][0])
-    assert apart[8] < 0.001 and apart[8] < apart[0]
+    assert apart[MtcnnConfig.settle] < min(0.001, apart[0])
 
 
 @pytest.mark.parametrize("row", LABELS, ids=lambda row: row["file_name"])

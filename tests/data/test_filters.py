@@ -144,6 +144,28 @@ def test_copies_are_found_and_strangers_are_not(pictures, strangers, root_faces)
     assert set(missed.values()) == {0}
 
 
+# Hashes of pictures that are not shipped: FairFace's train/883; studio portraits of one person, neutral and smiling.
+TWIN = 0xF42E8354AD8278F3B8EA753E0B701EA1A65655A59BA1E07C4A8B55588365F2AF
+NEUTRAL = 0x7917A58717059F1C3C0FD2C00FC32D3F69343CB4CC799CD24CC33CC370C936CF
+SMILING = 0x7997A5878705971C3C4FD2C00FD22D3F69B03CB4CC788CD268E39CCB63C3328F
+
+
+def test_a_twin_that_lies_in_the_wild_is_found(strangers, root_faces):
+    """One photo of FairFace is there twice, in other colours: once in the test split, once among the training faces."""
+    index = Duplicates(FilterConfig().duplicates)
+    for path, value in zip(root_faces, strangers, strict=True):
+        index.add(path.stem, value)
+    match = index.find(TWIN)
+    assert match is not None and match.key == "train_25657"
+
+
+def test_a_smaller_radius_keeps_studio_portraits_of_one_person():
+    for radius, goes in ((FilterConfig().duplicates, True), (20, False)):
+        index = Duplicates(radius)
+        index.add("neutral", NEUTRAL)
+        assert (index.find(SMILING) is not None) == goes, "docs/data.md tells what to set"
+
+
 def test_the_hash_does_not_depend_on_size_or_mode(pictures):
     image = pictures[3]
     assert 0 <= phash(image) < 1 << 256

@@ -21,7 +21,7 @@ Detector = Annotated[str | None, typer.Option(help="mtcnn, yunet, haar or none (
 DetectorPath = Annotated[Path | None, typer.Option(help="The ONNX file of yunet.")]
 Align = Annotated[
     str | None,
-    typer.Option(help="eyes (level), box (upright), or fairface: exactly as mini was trained on. Default eyes."),
+    typer.Option(help="eyes (level), box (upright), or fairface: as mini's faces, the default of FairFace. Default eyes."),
 ]
 Margin = Annotated[float | None, typer.Option(help="Room on each side, as a part of the face's framing; default 0.")]
 NoFace = Annotated[str | None, typer.Option(help="A picture without a face: drop, or center. Default drop.")]
@@ -69,6 +69,9 @@ def prepare(
     options = source_options(option or [])
     if align == "fairface" and source == "fairface":
         options.setdefault("labels", "shipped")
+    if align is None and source == "fairface":
+        align = "fairface"
+        out.remark("FairFace's pictures are tight: cut as with --align fairface (--align eyes for the wide framing)")
     flags = {
         "crop.size": size, "crop.margin": margin, "crop.policy_none": no_face, "crop.policy_many": many_faces,
         "crop.upscale": upscale or None, "detector": detector, "detector_path": detector_path, "format": format_,

@@ -211,10 +211,10 @@ def _turned(image: Image.Image, square: Square, size: int) -> Image.Image:
     from PIL import Image
 
     cv2 = load_cv2()
-    pixels = np.asarray(image)
     half = square.side * (abs(math.cos(square.angle)) + abs(math.sin(square.angle))) / 2 + 4
     left, top = max(0, int(square.x - half)), max(0, int(square.y - half))
-    part = pixels[top : max(top + 1, int(square.y + half) + 2), left : max(left + 1, int(square.x + half) + 2)]
+    right, bottom = max(left + 1, int(square.x + half) + 2), max(top + 1, int(square.y + half) + 2)
+    part = np.asarray(image.crop((left, top, min(right, image.width), min(bottom, image.height))))
     step = square.side / size  # picture pixels by result pixel
     if step > 1.5:  # four times the result is still far smaller than the picture: average first
         shrunk = max(1, round(part.shape[1] / step)), max(1, round(part.shape[0] / step))

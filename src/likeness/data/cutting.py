@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from ..files import DISK
 from .crop import CropConfig, Square, choose_faces, cut_from, fairface_align, frame, main_faces
 from .decode import Picture, inspect_bytes, read_picture
 from .detect import Detector, Face, Point, find_faces, make_detector
+from .encode import encode
 from .filters import FaceInfo, phash, reject
 from .recipe import PrepareConfig
 from .sources import Item, is_minor
@@ -165,9 +165,7 @@ class Cutter:
         return reason if reason else (image, square)
 
     def _written(self, task: Task, number: int, image: Image.Image, square: Square, face: Face | None) -> Kept:
-        buffer = BytesIO()
-        image.save(buffer, **self.config.writing())
-        data = buffer.getvalue()
+        data = encode(image, self.config.writing())
         name = f"{task.number}-{number}"
         with open(self.pending / name, "wb") as file:
             file.write(data)

@@ -220,7 +220,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGB")
     if image.mode in ("RGB", "CMYK", "LAB") and (profile or image.mode == "LAB"):
         image = _srgb(image, profile)
-    plain = image.convert("RGB")  # a copy, even of RGB: the file's object goes when the file is closed
+    plain = image if image.mode == "RGB" else image.convert("RGB")
     plain.info.clear()
     return plain
 

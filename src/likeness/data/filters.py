@@ -139,8 +139,10 @@ def _gray(image: Image.Image, width: int, height: int) -> Array:
 
 
 # A hash of 64 bits says too little about faces that all sit in the same place: of 90 million pairs of aligned faces,
-# hundreds of strangers are within 8 bits. 256 bits within 44 had no false pair there, and find copies that were
-# re-encoded, resized, brightened, turned by a degree, or cut by 1 %.
+# hundreds of strangers are within 8 bits. Within 44 of 256 bits there were 35 pairs; those of them that were looked at
+# are the same picture in other colours or cut elsewhere, or one face a moment later. Copies that are re-encoded,
+# resized or brightened are within 20, copies turned by a degree within 40. A neutral and a smiling studio portrait of
+# one person are 24 to 62 apart, which no radius can tell from those.
 @lru_cache(maxsize=1)
 def _waves() -> Array:
     """The cosines of a DCT-II of 32 points. -> (16 lowest frequencies, 32)"""

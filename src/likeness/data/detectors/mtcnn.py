@@ -28,17 +28,12 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 CELL, STRIDE = 12, 2  # what the proposal network sees at once, and how far apart its looks are
 FULL = 1024  # candidates that one look at the refining networks may hold: bounds memory on crowds
-# Looks at a face when settling: (right, down, larger) by the side of its box. Few on the way; at the end so many that
+# Looks at a face when settling: (right, down, larger) by the side of its box. Few on the way; at the end more, so that
 # their errors even out.
-LOOKS = np.array(
-    [(0, 0, 1), (0.05, 0.05, 1.04), (-0.05, 0.05, 0.96), (0.05, -0.05, 0.96), (-0.05, -0.05, 1.04),
-     (0, 0.07, 1), (0, -0.07, 1), (0.07, 0, 1), (-0.07, 0, 1), (0, 0.1, 1), (0, -0.1, 1), (0.1, 0, 1), (-0.1, 0, 1)],
-    np.float32,
-)  # fmt: skip
-FEW = LOOKS[:5]
-MANY = np.array([(x / 20, y / 20, 1 + 0.04 * ((x + y + 1) % 3 - 1)) for x in range(-2, 3) for y in range(-2, 3)])
+FEW = np.array([(0, 0, 1), (0.05, 0.05, 1.04), (-0.05, 0.05, 0.96), (0.05, -0.05, 0.96), (-0.05, -0.05, 1.04)])
+LOOKS = np.array([(x / 20, y / 20, 1 + 0.04 * ((x + y + 1) % 3 - 1)) for x in range(-2, 3) for y in range(-2, 3)])
 OUTER = np.array([-0.5, -0.5, 0.5, 0.5], np.float32)  # from the centres of a box's corner pixels to its edges
-SAME = 0.001  # by the side of the box: it has settled
+SAME = 0.002  # by the side of the box: near enough for the last two looks
 CLEAR = 4  # pixels of a face by those that the last network is shown: no more are averaged in detail
 SETTLED = 32  # faces of a picture, the best first, that are looked at again
 
@@ -49,7 +44,7 @@ class MtcnnConfig:
     smallest: the smallest face to look for, as a part of the copy's longer side (never under 12 px);
     pyramid: each level's size by that of the one before; thresholds: one for each network;
     overlaps: above which the weaker box goes (within a level, across levels, refined, final);
-    settle: how often a face is sought again at most, before the last look; 0: as the `mtcnn` package.
+    settle: how often a face is sought again at most, before the last two looks; 0: as the `mtcnn` package.
     """
 
     longest: int = 512
@@ -57,7 +52,7 @@ class MtcnnConfig:
     pyramid: float = 0.709
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8)
     overlaps: tuple[float, float, float, float] = (0.5, 0.7, 0.7, 0.7)
-    settle: int = 8
+    settle: int = 4
 
     def __post_init__(self) -> None:
         if self.longest < 24 or not 0 < self.smallest <= 1 or not 0 < self.pyramid < 1:
@@ -119,7 +114,7 @@ class Mtcnn:
             if np.abs(square - before).max() < SAME * (square[2] - square[0]):
                 break
         square, *_ = self._look(image, square, LOOKS)
-        _, box, points = self._look(image, square, MANY)
+        _, box, points = self._look(image, square, LOOKS)
         return box - OUTER, points
 
     def _look(self, image: Image.Image, square: Array, looks: Array) -> tuple[Array, Array, Array]:
