@@ -55,8 +55,8 @@ smoke: $(VENV)/.installed-train  ## the whole road in tiny steps: train, draw, i
 	$(LIKENESS) generate --like $(RUN)/face.png --output $(RUN)/again.png
 	$(LIKENESS) evaluate mini --limit 8 --steps 4 --output $(RUN)/scores
 
-torture: $(VENV)/.installed-test  ## the slow tests: kills, full disks, long runs
-	@$(PYTHON) -m pytest -q -m slow
+torture: $(VENV)/.installed-test  ## the slow tests: kills, full disks, long runs, PostgreSQL where it is installed
+	@$(PYTHON) -m pytest -q -m "slow or postgres"
 
 browser: $(VENV)/.installed-dev  ## the tests that drive a page in Chromium (apt-get install chromium)
 	@$(PYTHON) -m pytest -q -m browser

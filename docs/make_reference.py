@@ -70,7 +70,9 @@ FOLDERS = {
     "models": "networks, families, and the registry of names",
     "presets": "settings as YAML, one row per model and recipe; smoke/ is for a few steps of each",
     "recipes": "one file per model that can be trained",
+    "routes": "one file per noun",
     "service": "the HTTP service",
+    "store": "history, cache and keys in SQLite or PostgreSQL; pictures as files under their hash",
     "train": "one loop, and what it is fed",
     "ui": "the web page",
 }  # fmt: skip

@@ -21,7 +21,7 @@ Detector = Annotated[str | None, typer.Option(help="mtcnn, yunet, haar or none (
 DetectorPath = Annotated[Path | None, typer.Option(help="The ONNX file of yunet.")]
 Align = Annotated[
     str | None,
-    typer.Option(help="eyes (level), box (upright), or fairface: as mini's faces, the default of FairFace. Default eyes."),
+    typer.Option(help="eyes (level), box (upright), or fairface: as mini's faces, FairFace's default. Default eyes."),
 ]
 Margin = Annotated[float | None, typer.Option(help="Room on each side, as a part of the face's framing; default 0.")]
 NoFace = Annotated[str | None, typer.Option(help="A picture without a face: drop, or center. Default drop.")]
