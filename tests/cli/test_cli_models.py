@@ -68,7 +68,7 @@ def test_pull_list_draw_and_remove(hub):
     [
         (["models", "pull", "nobody/nothing"], "there is no such repository"),
         (["models", "pull", "sd1.6"], "did you mean"),
-        (["models", "pull", "some/lora"], "no pipeline on the hub"),
+        (["models", "pull", "me/my/faces"], "no OWNER/NAME"),
         (["models", "remove", "mini", "--yes"], "a part of likeness"),
         (["generate", "a man", "--lora", "nobody/nothing"], "there is no such repository"),
     ],

@@ -1,4 +1,4 @@
-"""`likeness models list | pull | remove`: what there is to draw with, and what of it lies on this disk."""
+"""`likeness models list | pull | remove | card | push`: models of the hub, on this disk and on their way there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import typer
 
 from ..errors import UsageError
 from . import output as out
+from .models_push import card, push, size
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+app.command("card")(card)
+app.command("push")(push)
 Names = Annotated[list[str], typer.Argument(help="Names of `likeness models list`, or hub ids.", show_default=False)]
 
 
@@ -25,7 +28,7 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON.")
         out.as_json(rows)
         return
     head = ("name", "family", "licence", "on disk", "where")
-    out.table([head, *((r["name"], r["family"], r["license"], _size(r["bytes"]), r["path"] or r["hub"]) for r in rows)])
+    out.table([head, *((r["name"], r["family"], r["license"], size(r["bytes"]), r["path"] or r["hub"]) for r in rows)])
 
 
 @app.command()
@@ -34,13 +37,27 @@ def pull(
     half: Annotated[
         bool, typer.Option("--half", help="Half-precision files where there are any: for GPUs, half the size.")
     ] = False,
+    revision: Annotated[
+        str | None, typer.Option(help="A commit, tag or branch instead of the pinned one.", show_default=False)
+    ] = None,
+    sha256: Annotated[
+        list[str] | None,
+        typer.Option(help="What a weights file must have, as DIGITS or FILE=DIGITS. Repeatable.", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would come, and its size.")] = False,
 ) -> None:
-    """Download models, or go on with a download that was stopped. Prints where each lies."""
-    from ..models.adapters import locate_lora
-    from ..models.registry import find, locate
+    """Download models, or go on with a download that was stopped; check their weights. Prints where each lies."""
+    from ..models import download
 
-    for spec in [find(name) for name in names]:
-        out.result(str(locate_lora(spec.hub_ids[0]).parent if spec.family == "lora" else locate(spec, half)))
+    if sha256 and len(names) > 1:
+        raise UsageError("--sha256 goes with one model: pull them one by one")
+    for name in names:
+        if dry_run:
+            rows = download.plan(name, revision, half)
+            out.table([("file", "size", ""), *((f, size(n), "to come" if c else "here") for f, n, c in rows)])
+            out.result(f"{name}: {size(sum(n for _, n, to_come in rows if to_come))} to come")
+        else:
+            out.result(str(download.pull(name, revision, half, sha256 or ())))
 
 
 @app.command()
@@ -95,14 +112,3 @@ def _cache() -> Any:
 
 def _bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def _size(count: float) -> str:
-    """1234567 -> `1.2 MB`."""
-    if not count:
-        return "-"
-    units = iter(("B", "KB", "MB", "GB"))
-    unit = next(units)
-    while count >= 1000 and unit != "GB":
-        count, unit = count / 1000, next(units)
-    return f"{count:.0f} {unit}" if count >= 10 else f"{count:.1f} {unit}"

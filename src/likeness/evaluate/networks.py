@@ -277,10 +277,10 @@ def _at(model: ModelSpec, file: str, sha256: str = "") -> WeightsFile:
     return WeightsFile(file, url, sha256, repository)
 
 
-def _openai(name: str, hub_id: str, revision: str, size: int, file: str, sha256: str = "") -> NetworkSpec:
-    model = ModelSpec(name, "clip", f"OpenAI {hub_id}", (hub_id,), revision, "MIT", size=size)
-    told = f"{hub_id}, projected embedding, unit length"
-    return NetworkSpec(name, "clip", told, size, CLEAN, _at(model, file, sha256), model, license="MIT")
+def _openai(name: str, file: str, sha256: str = "") -> NetworkSpec:
+    model = MODELS[name]
+    told = f"{model.hub_ids[0]}, projected embedding, unit length"
+    return NetworkSpec(name, "clip", told, model.size, CLEAN, _at(model, file, sha256), model, license=model.license)
 
 
 def _meta(name: str) -> NetworkSpec:
@@ -309,22 +309,10 @@ _ROWS = (
     _meta("dinov2-small"),
     _meta("dinov2-base"),
     _meta("dinov2-large"),
-    _openai(
-        "clip-b32", "openai/clip-vit-base-patch32", "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268", 224,
-        "pytorch_model.bin", "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f",
-    ),
-    _openai(
-        "clip-b16", "openai/clip-vit-base-patch16", "57c216476eefef5ab752ec549e440a49ae4ae5f3", 224,
-        "pytorch_model.bin",
-    ),
-    _openai(
-        "clip-l14", "openai/clip-vit-large-patch14", "32bd64288804d66eefd0ccbe215aa642df71cc41", 224,
-        "model.safetensors", "a2bf730a0c7debf160f7a6b50b3aaf3703e7e88ac73de7a314903141db026dcb",
-    ),
-    _openai(
-        "clip-l14-336", "openai/clip-vit-large-patch14-336", "ce19dc912ca5cd21c8a653c79e251e808ccabcd1", 336,
-        "pytorch_model.bin", "c6032c2e0caae3dc2d4fba35535fa6307dbb49df59c7e182b1bc4b3329b81801",
-    ),
+    _openai("clip-b32", "pytorch_model.bin", "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f"),
+    _openai("clip-b16", "pytorch_model.bin"),
+    _openai("clip-l14", "model.safetensors", "a2bf730a0c7debf160f7a6b50b3aaf3703e7e88ac73de7a314903141db026dcb"),
+    _openai("clip-l14-336", "pytorch_model.bin", "c6032c2e0caae3dc2d4fba35535fa6307dbb49df59c7e182b1bc4b3329b81801"),
     _lpips(
         "lpips-alex", "alexnet-owt-7be5be79.pth", "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
     ),

@@ -43,13 +43,8 @@ def _registered() -> dict[str, str]:
 
 def cached_lora(repository: str) -> Path | None:
     """The folder of a LoRA's repository on this disk, if it holds weights. Never touches the network."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = Path(snapshot_download(repository, local_files_only=True))
-    except Exception:  # not here: the client's errors for that are many
-        return None
-    return folder if any(folder.rglob("*.safetensors")) else None
+    folder = hub.snapshot(repository)
+    return folder if folder and any(folder.rglob("*.safetensors")) else None
 
 
 def _from_hub(repository: str, name: str) -> Path:

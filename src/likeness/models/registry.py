@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,20 @@ _OPENRAIL = "CreativeML OpenRAIL-M"
 _OPENRAIL_PP = "CreativeML OpenRAIL++-M"
 _LLAMA = "Llama 2 Community License"
 _APACHE = "Apache-2.0"
+
+
+def _dinov2(size: str, revision: str | None) -> ModelSpec:
+    name = f"dinov2-{size}"
+    return ModelSpec(name, "dinov2", f"DINOv2 {size}", (f"facebook/{name}",), revision, _APACHE, size=224)
+
+
+def _clip(name: str, hub_id: str, revision: str, size: int = 224) -> ModelSpec:
+    return ModelSpec(name, "clip", f"OpenAI {hub_id}", (hub_id,), revision, "MIT", size=size)
+
+
 _ROWS = (
     ModelSpec(
-        "mini", "mini", "the embedded Stable Diffusion in miniature", license=_APACHE, asset="mini", size=128,
+        "mini", "mini", "the embedded Stable Diffusion in miniature", license="CC-BY-4.0", asset="mini", size=128,
         knows=MINI_KNOWS, adults_only=True,
     ),
     ModelSpec(
@@ -83,9 +94,13 @@ _ROWS = (
     ModelSpec("realvisxl5", "sdxl", "RealVisXL 5.0", ("SG161222/RealVisXL_V5.0",), license=_OPENRAIL_PP, size=1024),
     ModelSpec("llava-13b", "llava", "LLaVA 1.5, 13 billion", ("llava-hf/llava-1.5-13b-hf",), license=_LLAMA, size=336),
     ModelSpec("llava-7b", "llava", "LLaVA 1.5, 7 billion", ("llava-hf/llava-1.5-7b-hf",), license=_LLAMA, size=336),
-    ModelSpec("dinov2-small", "dinov2", "DINOv2 small", ("facebook/dinov2-small",), license=_APACHE, size=224),
-    ModelSpec("dinov2-base", "dinov2", "DINOv2 base", ("facebook/dinov2-base",), license=_APACHE, size=224),
-    ModelSpec("dinov2-large", "dinov2", "DINOv2 large", ("facebook/dinov2-large",), license=_APACHE, size=224),
+    _dinov2("small", "ed25f3a31f01632728cabb09d1542f84ab7b0056"),
+    _dinov2("base", "f9e44c814b77203eaa57a6bdbbd535f21ede1415"),
+    _dinov2("large", None),
+    _clip("clip-b32", "openai/clip-vit-base-patch32", "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268"),
+    _clip("clip-b16", "openai/clip-vit-base-patch16", "57c216476eefef5ab752ec549e440a49ae4ae5f3"),
+    _clip("clip-l14", "openai/clip-vit-large-patch14", "32bd64288804d66eefd0ccbe215aa642df71cc41"),
+    _clip("clip-l14-336", "openai/clip-vit-large-patch14-336", "ce19dc912ca5cd21c8a653c79e251e808ccabcd1", 336),
     ModelSpec(
         "diffyface", "lora", "DiffyFace, a LoRA for SD 2.1", ("rigvedrs/DiffyFace",),
         license="see the hub page", base="sd21",
@@ -98,16 +113,17 @@ _ROWS = (
 MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _ROWS}
 
 
-def find(name_or_path: str | Path) -> ModelSpec:
+def find(name_or_path: str | Path, revision: str | None = None) -> ModelSpec:
     """The model of that name, hub id, folder in diffusers' format or of a training run, or single-file checkpoint.
 
-    A hub id that is not listed is asked for its settings, which tell its family. Raises `ModelNotFound` with a
-    suggestion.
+    A hub id that is not listed is asked for its settings, which tell its family. `revision` pins a model of the hub
+    to a commit, tag or branch. Raises `ModelNotFound` with a suggestion.
     """
     name = str(name_or_path).strip()
     for spec in MODELS.values():
         if name.lower() == spec.name or name in spec.hub_ids:
-            return spec
+            ids = (name,) if name in spec.hub_ids else spec.hub_ids[:1]
+            return replace(spec, revision=revision, hub_ids=ids) if revision and spec.hub_ids else spec
     path = Path(name).expanduser()
     path = next((p for p in (path, *(path / part for part in _RESULTS)) if _is_model(p)), path)
     for file, family in _OWN.items():
@@ -121,7 +137,7 @@ def find(name_or_path: str | Path) -> ModelSpec:
         family, size = single_file.family_of(path)
         return ModelSpec(name, family, path.stem, asset=str(path.resolve()), size=size)
     if HUB_ID.fullmatch(name):
-        return _of_parts(_settings(name), name, name, hub_ids=(name,))
+        return _of_parts(_settings(name, revision), name, name, hub_ids=(name,), revision=revision)
     raise ModelNotFound(f"unknown model {name!r}{suggest(name, sorted(drawing()))}")
 
 
@@ -169,11 +185,11 @@ def _of_parts(folder: Path, name: str, title: str, **place: Any) -> ModelSpec:
     return ModelSpec(name, family, title, size=size, **place)
 
 
-def _settings(repository: str) -> Path:
+def _settings(repository: str, revision: str | None = None) -> Path:
     """The snapshot folder of a pipeline on the hub, with at least the two files that tell its family."""
     wanted = (INDEX, "unet/config.json")
-    if all(hub_client.cached(repository, file) for file in wanted):
-        index = hub_client.cached(repository, INDEX)
+    if all(hub_client.cached(repository, file, revision) for file in wanted):
+        index = hub_client.cached(repository, INDEX, revision)
         assert index is not None
         return index.parent
     if not hub_reachable():
@@ -184,7 +200,7 @@ def _settings(repository: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     try:
-        return [Path(hf_hub_download(repository, file)) for file in wanted][0].parent
+        return [Path(hf_hub_download(repository, f, revision=revision, endpoint=hub())) for f in wanted][0].parent
     except Exception as error:  # the hub client raises a wide family
         raise ModelNotFound(
             f"no folder {repository}, and no pipeline on the hub: {hub_client.explain(repository, error)}"
@@ -197,20 +213,28 @@ def present(spec: ModelSpec) -> Path | None:
         place = ASSETS / spec.asset  # an absolute path wins over ASSETS
         return place if place.is_file() or _whole(place) else None
     draws = draws_faces(spec)
-    for repository, revision in _sources(spec):
+    for repository, revision in sources(spec):
         found = hub_client.cached(repository, INDEX if draws else "config.json", revision)
-        if found is not None and (not draws or _whole(found.parent)):
+        if found is not None and whole(found.parent):
             return found.parent
     return None
 
 
+def whole(folder: Path) -> bool:
+    """Whether a pipeline's folder has every part that its index names, any other one weights: downloads may be torn."""
+    if not (folder / INDEX).is_file():
+        return any(hub_client.is_weights(file.name) for file in folder.rglob("*"))
+    return _whole(folder)
+
+
 def _whole(folder: Path) -> bool:
-    """Whether every part that the index names has its folder, and every network its weights: downloads may be torn."""
+    """Whether every part that the index names has its folder, and every network its weights."""
     try:
         parts = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    for part in ("unet", "vae", *(name for name in parts if name.startswith("text_encoder"))):
+    networks = ("unet", "vae") if parts.get("_class_name") != "DDPMPipeline" else ("unet",)
+    for part in (*networks, *(name for name in parts if name.startswith("text_encoder"))):
         if not any((folder / part).glob("*.safetensors")) and not any((folder / part).glob("*.bin")):
             return False
     return True
@@ -229,7 +253,7 @@ def locate(spec: ModelSpec, half: bool = False) -> Path:
     if not hub_reachable():
         raise hub_client.unreachable(spec.name, spec.hub_ids[0])
     reasons = []
-    for repository, revision in _sources(spec):
+    for repository, revision in sources(spec):
         try:
             return hub_client.fetch(repository, revision, half)
         except Exception as error:  # the hub client raises a wide family; the next source may still do
@@ -237,7 +261,8 @@ def locate(spec: ModelSpec, half: bool = False) -> Path:
     raise ModelNotFound(f"cannot download {spec.name} from {hub()} ({'; '.join(reasons)})")
 
 
-def _sources(spec: ModelSpec) -> list[tuple[str, str | None]]:
+def sources(spec: ModelSpec) -> list[tuple[str, str | None]]:
+    """Repositories in the order that they are tried, each with its revision."""
     return [(repository, spec.revision if i == 0 else None) for i, repository in enumerate(spec.hub_ids)]
 
 
