@@ -140,7 +140,11 @@ def test_dependencies_are_declared_and_pinned():
     extras = [d for ds in project["optional-dependencies"].values() for d in ds if not d.startswith("likeness")]
     declared = {re.split(r"[<>=\[ ]", d)[0].lower() for d in [*project["dependencies"], *extras]}
     distribution = {"PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image", "huggingface_hub": "huggingface-hub"}
-    distribution["cv2"] = "opencv-python-headless"
+    distribution |= {
+        "cv2": "opencv-python-headless",
+        "c2pa": "c2pa-python",
+        "streamlit_drawable_canvas": "streamlit-drawable-canvas",
+    }
     imported = set()
     for path in PYTHON:
         if PACKAGE in path.parents:

@@ -286,6 +286,7 @@ class ImageRequest:
     scheduler: str | None = None
     image: str | None = None
     strength: float = 0.8
+    mask: str | None = None  # path of a picture as large as the start image; white is drawn anew, black stays
     original_size: tuple[int, int] | None = None  # SDXL: width and height that the picture is to look resized from
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kernels import execute, kernel, parameters, pictures  # noqa: F401
 
 nbformat = pytest.importorskip("nbformat")

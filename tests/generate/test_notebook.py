@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernels import execute, kernel, parameters, pictures  # noqa: F401
 
+from kernels import execute, kernel, parameters, pictures  # noqa: F401
 from likeness.provenance import read
 
 nbformat = pytest.importorskip("nbformat")

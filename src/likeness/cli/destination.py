@@ -24,6 +24,7 @@ class Destination:
     several: bool
     planned: tuple[Any, ...] | None = None  # what a file of prompts asks for and the folder lacks (`folder.Planned`)
     base_seed: int | None = None
+    marks: Any = None  # `provenance.Marks`; None: recipe and XMP only
 
     def save(self, samples: Iterator[Sample]) -> list[Path]:
         """Write the pictures as they come; the files written, the sheet last."""
@@ -37,20 +38,28 @@ class Destination:
                 yield sample
 
         if self.folder and self.several:
-            written = folder.save_folder(self.path, keep(), planned=self.planned, base_seed=self.base_seed)
+            written = folder.save_folder(
+                self.path, keep(), planned=self.planned, base_seed=self.base_seed, marks=self.marks
+            )
         elif self.grid and not self.folder:
             written = []
             kept.extend(samples)
         else:
             target = self.path / f"face-{(first := next(keep())).seed}.png" if self.folder else self.path
-            written = [folder.save(target, first if self.folder else next(keep()))]
+            written = [folder.save(target, first if self.folder else next(keep()), self.marks)]
         if self.grid:
-            written.append(_save_sheet(self.path / "grid.png" if self.folder else self.path, kept))
+            written.append(_save_sheet(self.path / "grid.png" if self.folder else self.path, kept, self.marks))
         return written
 
 
-def choose(output: Path | None, grid: bool, requests: list[ImageRequest]) -> Destination:
-    """Raises `UsageError` when the place cannot take what will be drawn. Leaves nothing behind."""
+def choose(
+    output: Path | None, grid: bool, requests: list[ImageRequest], watermark: bool = False, sign: bool = False
+) -> Destination:
+    """Raises `UsageError` when the place cannot take what will be drawn, `MissingExtra` when it cannot be signed.
+
+    Leaves nothing behind.
+    """
+    marks = _marks(watermark, sign)
     several = sum(request.count for request in requests) > 1
     if output is None:
         seed = requests[0].seed
@@ -64,7 +73,17 @@ def choose(output: Path | None, grid: bool, requests: list[ImageRequest]) -> Des
         if several and not grid:
             raise UsageError(f"{output} can hold one picture: give a folder to --output, or add --grid")
     _try(output, folder)
-    return Destination(output, folder, grid, several)
+    return Destination(output, folder, grid, several, marks=marks)
+
+
+def _marks(watermark: bool, sign: bool) -> Any:
+    if not (watermark or sign):
+        return None
+    from ..provenance import Marks, certificates
+
+    if sign:
+        certificates.credentials(None, None, None)
+    return Marks(watermark=watermark, c2pa=sign)
 
 
 def _try(output: Path, folder: bool) -> None:
@@ -88,13 +107,13 @@ def _unused(path: Path) -> Path:
     return candidate
 
 
-def _save_sheet(path: Path, samples: list[Sample]) -> Path:
+def _save_sheet(path: Path, samples: list[Sample], marks: Any) -> Path:
     from ..generate.grid import sheet
-    from ..provenance import save_png
+    from ..provenance import UNTOUCHED, save_png
 
     prompts = list(dict.fromkeys(s.request.prompt for s in samples))
     labels = [s.request.prompt if len(prompts) > 1 else f"seed {s.seed}" for s in samples]
     page, first = sheet([s.image for s in samples], labels=labels), samples[0]
     facts: dict[str, Any] = {"count": len(samples), "seeds": [s.seed for s in samples], "prompts": prompts}
     extra = {"grid": facts, "drawn": first.image.info.get("likeness", {})}
-    return save_png(path, page, first.request, first.seed, first.fingerprint, extra)
+    return save_png(path, page, first.request, first.seed, first.fingerprint, extra, marks or UNTOUCHED)

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UsageError
-from . import evaluate_audit, evaluate_groups, evaluate_pairs, evaluate_prompts, evaluate_sets
+from . import evaluate_audit, evaluate_compare, evaluate_groups, evaluate_pairs, evaluate_prompts, evaluate_sets
 from . import output as out
 from .progress import bar
 
@@ -105,5 +105,7 @@ def _stages() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
         yield stage
 
 
-for _page in (evaluate_pairs, evaluate_sets, evaluate_prompts, evaluate_audit, evaluate_groups):
+for _page in (
+    evaluate_pairs, evaluate_sets, evaluate_prompts, evaluate_audit, evaluate_groups, evaluate_compare,
+):  # fmt: skip
     _page.register(app)

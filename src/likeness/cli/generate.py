@@ -42,6 +42,7 @@ def generate(
     scheduler: Annotated[str | None, _option("dpm++2m, ddim, euler, euler-a, pndm, unipc, heun, lms, …")] = None,
     image: Annotated[Path | None, _option("Start from this picture instead of from noise.")] = None,
     strength: Annotated[float | None, _option("How far to leave the start picture, 0 to 1.")] = None,
+    mask: Annotated[Path | None, _option("With --image: draw anew where this picture is white only.")] = None,
     from_face: Annotated[list[Path] | None, _option("Variations of the face in this photo. Repeatable.")] = None,
     mix: Annotated[str | None, _option("Several photos: average or interpolate.")] = None,
     consent: Annotated[bool, _option("You may use the photo, and the person in it agrees.", "--consent")] = False,
@@ -49,6 +50,8 @@ def generate(
     grid: Annotated[bool, _option("One sheet with all pictures.", "--grid")] = False,
     compare: Annotated[str | None, _option("Side by side with another model; `base`: without the LoRAs.")] = None,
     translate: Annotated[bool, _option("Put the prompt into English first.", "--translate")] = False,
+    watermark: Annotated[bool, _option("Mark the pixels invisibly too.", "--watermark")] = False,
+    sign: Annotated[bool, _option("Sign each picture (C2PA) too.", "--sign")] = False,
     json: Annotated[bool, _option("Print JSON; no progress bar.", "--json")] = False,
     like: Annotated[Path | None, _option("Draw this picture again, from its recipe; options change it.")] = None,
     device: Annotated[str | None, _option("cpu, cuda, cuda:1 or mps.")] = None,
@@ -73,7 +76,7 @@ def generate(
         _side_by_side(requests, compare, output, machine, json)
         return
     grid = grid or (bool(recipe.get("grid")) and prompts is None and "count" not in changes)
-    destination = choose(output, grid, requests)
+    destination = choose(output, grid, requests, watermark, sign)
     if prompts is not None and destination.folder and not grid:
         _draw_missing(requests, names, base, destination, machine, json)
     else:
@@ -87,7 +90,7 @@ def _changes(asked: dict[str, Any]) -> dict[str, Any]:
 
     plain = ("prompt", "seed", "steps", "guidance", "count", "model", "scheduler", "strength")
     found = {name: asked[name] for name in plain} | {"negative_prompt": asked["negative"]}
-    found["image"] = str(asked["image"]) if asked["image"] else None
+    found |= {name: str(asked[name]) for name in ("image", "mask") if asked[name]}
     found["loras"] = tuple(split(text) for text in asked["lora"]) if asked["lora"] else None
     if asked["translate"] and asked["prompt"]:
         from ..caption.endpoint import Endpoint, configured

@@ -19,13 +19,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("likeness.cli.generate:generate", "Draw faces from a sentence, or from a file of them."),
     "mix": ("likeness.cli.mix:app", "Draw faces between groups or prompts, and films from face to face."),
     "inspect": ("likeness.cli.inspect:inspect", "Show how a picture was drawn."),
-    "models": ("likeness.cli.models:app", "List, fetch and remove models."),
+    "verify": ("likeness.cli.verify:verify", "Look for the marks of a picture: recipe, signature, watermark."),
+    "models": ("likeness.cli.models:app", "List, fetch, publish and remove models."),
     "train": ("likeness.cli.train:app", "Train a model, or go on training it."),
     "lora": ("likeness.cli.lora:app", "Show, convert and merge LoRA files."),
     "launch": ("likeness.cli.launch:app", "Run training on several processes or a cluster."),
     "evaluate": ("likeness.cli.evaluate:app", "Measure a model and print the table with intervals."),
     "data": ("likeness.cli.data:app", "Prepare, check, merge and describe face data sets."),
     "caption": ("likeness.cli.caption:app", "Describe every face: by a model, from labels, or by a team."),
+    "serve": ("likeness.cli.serve:serve", "Serve faces over HTTP."),
+    "keys": ("likeness.cli.keys:app", "Make, list and remove API keys of the service."),
+    "ui": ("likeness.cli.ui:ui", "Open the web page for a service that runs."),
+    "up": ("likeness.cli.ui:up", "Start the service and the web page together."),
     "doctor": ("likeness.cli.doctor:doctor", "Check this machine, and say what to do about what is missing."),
 }
 DEBUG = "--debug"
@@ -50,7 +55,7 @@ class Lazy(TyperGroup):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-app = typer.Typer(cls=Lazy, rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+app = typer.Typer(cls=Lazy, rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.callback()

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from ..errors import UsageError
 from ..generate.folder import save
 from ..generate.resolve import resolve
+from ..models.adapters import locate_lora
 from ..models.registry import ModelSpec
-from ..provenance import read, recipe_of
+from ..provenance import digest, read, recipe_of
 from ..records import ImageRequest, Sample
 from ..runtime import Runtime
 
@@ -85,11 +86,14 @@ def _same(file: Path, request: ImageRequest, engine: Draws) -> bool:
         found = read(file)
     except UsageError:  # cut short or not ours
         return False
+    drawn = found.get("drawn", {})
+    hashes = {name: row.get("sha256") for name, row in drawn.get("loras", {}).items()}
     wanted: dict[str, Any] = json.loads(json.dumps(recipe_of(request, request.seed or 0, engine.fingerprint)))
     return (
         found["request"] == wanted["request"]
         and found["fingerprint"] == wanted["fingerprint"]
-        and found.get("drawn", {}).get("precision") == engine.runtime.precision
+        and drawn.get("precision") == engine.runtime.precision
+        and hashes == {name: digest(locate_lora(name)) for name, _ in request.loras}
     )
 
 

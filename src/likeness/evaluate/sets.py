@@ -148,7 +148,7 @@ def _frechet(drawn: Measured, real: Measured, score: Give, notes: list[str], see
         "Frechet distance of endless samples: the line through shares of both sets, carried to 1/share = 0 "
         "(FD-infinity, Chong & Forsyth 2020); interval: grouped jackknife over both sets",
     )  # fmt: skip
-    if value - line.value > BIASED * value:
+    if value and value - line.value > BIASED * value:
         share = min(1.0, (value - line.value) / value)
         notes.append(
             f"{share:.0%} of the Frechet distance {value:.4g} is small-sample bias, by the extrapolation: "

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..files import read_jsonl, write_text
-from ..provenance import digest, save_png
+from ..provenance import UNTOUCHED, Marks, digest, save_png
 from ..records import ImageRequest, Sample
 
 METADATA = "metadata.jsonl"
@@ -78,6 +78,7 @@ def save_folder(
     tell: Callable[[Path, Sample], None] | None = None,
     planned: Sequence[Planned] | None = None,
     base_seed: int | None = None,
+    marks: Marks | None = None,
 ) -> list[Path]:
     """Save pictures as `00001-<seed>.png` …, or as planned, and list each in `metadata.jsonl` as it comes.
 
@@ -98,7 +99,7 @@ def save_folder(
         while name is None or name in taken:  # listed already: another command's picture
             name, number = f"{number:05d}-{sample.seed}.png", number + 1
         taken.add(name)
-        path = save(folder / name, sample)
+        path = save(folder / name, sample, marks)
         row = {"file_name": name, "text": sample.request.prompt, "seed": sample.seed}
         row |= {"key": entry.key} if entry else {}
         _append(folder / METADATA, row | ({"base_seed": base_seed} if base_seed is not None else {}))
@@ -108,12 +109,12 @@ def save_folder(
     return saved
 
 
-def save(path: str | Path, sample: Sample) -> Path:
-    """One sample as a PNG with its recipe."""
+def save(path: str | Path, sample: Sample, marks: Marks | None = None) -> Path:
+    """One sample as a PNG with its recipe, and with `marks` what they say."""
     facts = sample.image.info.get("likeness", {})
     extra = {"drawn": facts} | {k: v for k, v in sample.image.info.items() if k == "mixture"}
     extra |= {"start_sha256": digest(sample.request.image)} if sample.request.image else {}
-    return save_png(path, sample.image, sample.request, sample.seed, sample.fingerprint, extra)
+    return save_png(path, sample.image, sample.request, sample.seed, sample.fingerprint, extra, marks or UNTOUCHED)
 
 
 def _index(folder: Path) -> list[dict]:

@@ -6,7 +6,7 @@ import contextlib
 import importlib.metadata
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, islice
@@ -22,10 +22,11 @@ from ..models.registry import ModelSpec, find, fingerprint, locate
 from ..models.stable_diffusion import quiet
 from ..records import ImageRequest, Sample
 from ..runtime import Runtime, choose, fast_precision
-from . import conditions, prompts, schedulers, seeds
+from . import conditions, inpaint, previews, prompts, schedulers, seeds
 from . import memory as memory_options
 from .loras import Loras
-from .resolve import family_of, resolve, start_image
+from .resolve import family_of, mask_image, resolve, shape, start_image
+from .steps import Deserted, Place, Steps
 
 # (denoising steps done, steps in all), counted over all pictures of the call
 Progress = Callable[[int, int], None]
@@ -41,10 +42,7 @@ class Job:
     @property
     def shape(self) -> tuple[Any, ...]:
         """Jobs of one shape can go through the network together."""
-        r = self.request
-        start = (True, r.strength) if r.image else (False, None)
-        size = (r.width, r.height, r.original_size)
-        return (*size, r.steps, r.guidance, r.scheduler, bool(r.negative_prompt), start, r.loras)
+        return shape(self.request)
 
 
 class FaceGenerator:
@@ -104,7 +102,33 @@ class FaceGenerator:
             if progress:
                 progress(done, job.request.steps or 0)
 
-        return self._draw([job] * size, step)[row]
+        return self._draw([job] * size, Steps(size, job.request.steps or 0, tell=step))[row]
+
+    def draw(self, requests: Sequence[ImageRequest], places: Sequence[Place]) -> list[Sample | None]:
+        """One picture of each request, together; None where its place was left on the way.
+
+        The requests are as `resolve` gives them and agree in `resolve.shape`; each has a seed and a count of 1.
+        Prompts of other lengths go one after the other (see `_run`). Raises `EngineError`.
+        """
+        with self._lock:
+            long = [conditions.windows(self.conditioner, request) for request in requests]
+        found: dict[int, Sample] = {}
+        for windows in dict.fromkeys(long):
+            rows = [row for row, those in enumerate(long) if those == windows and not places[row].left()]
+            jobs = [Job(requests[row], requests[row].seed or 0) for row in rows]
+            if jobs:
+                steps = Steps(len(jobs), jobs[0].request.steps or 0, [places[row] for row in rows])
+                found |= {rows[at]: sample for at, sample in self._draw(jobs, steps).items()}
+        return [found.get(row) for row in range(len(requests))]
+
+    def preview(self, latents: torch.Tensor, size: tuple[int, int]) -> bytes:
+        """A small JPEG of guessed latents (1, C, H / 8, W / 8): see `Place.preview`."""
+        if latents.shape[1] != 4:  # the small autoencoder decodes as fast as it is seen
+            with torch.autocast(self.runtime.device.type, enabled=False):
+                pixels = self.family.decode(self.pipeline, latents).float()[0] / 2 + 0.5
+        else:
+            pixels = previews.colours(latents.float(), "sdxl" if self.family.name == "sdxl" else "sd")
+        return previews.jpeg(pixels, size)
 
     @cached_property
     def path(self) -> Path:
@@ -156,7 +180,8 @@ class FaceGenerator:
 
         for _, alike in groupby(jobs, key=alike_as):
             while batch := list(islice(alike, self.batch_size)):
-                yield from self._draw(batch, step)
+                steps = Steps(len(batch), batch[0].request.steps or 0, tell=step)
+                yield from self._draw(batch, steps).values()
 
     @contextlib.contextmanager
     def session(self, request: ImageRequest, count: int) -> Iterator[dict[str, Any]]:
@@ -185,54 +210,56 @@ class FaceGenerator:
         self._check(pixels)
         return self.pipeline.image_processor.postprocess(pixels, output_type="pil")
 
-    def _draw(self, jobs: list[Job], step: Callable[[int], None]) -> list[Sample]:
+    def _draw(self, jobs: list[Job], steps: Steps) -> dict[int, Sample]:
+        """Row -> picture, without the rows that left."""
         with self.session(jobs[0].request, len(jobs)) as machine:
             started = time.perf_counter()
-            images = self._pictures(self.pipeline, jobs, step)
+            images = self._pictures(self.pipeline, jobs, steps)
             seconds = (time.perf_counter() - started) / len(jobs)
         said = {text: tuple(prompts.notes(text, self.spec)) for text in {job.request.prompt for job in jobs}}
-        samples = []
-        for row, (job, image) in enumerate(zip(jobs, images, strict=True)):
+        samples = {}
+        for row, image in zip(steps.rows, images, strict=True):
+            job = jobs[row]
             image.info["likeness"] = {"batch": [row, len(jobs)], **machine}
-            samples.append(Sample(image, job.request, job.seed, seconds, self.fingerprint, said[job.request.prompt]))
+            notes = said[job.request.prompt]
+            samples[row] = Sample(image, job.request, job.seed, seconds, self.fingerprint, notes)
         return samples
 
-    def _pictures(self, pipeline: Any, jobs: list[Job], step: Callable[[int], None]) -> list[Any]:
-        request, so_far = jobs[0].request, 0
-        steps = request.steps or 0
-
-        def after(pipe: Any, index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            nonlocal so_far
-            now = steps * (index + 1) // pipe.num_timesteps  # second-order solvers ask the network twice a step
-            step((now - so_far) * len(jobs))
-            so_far = now
-            return tensors
-
+    def _pictures(self, pipeline: Any, jobs: list[Job], steps: Steps) -> list[Any]:
+        request = jobs[0].request
+        solver = schedulers.make(request.scheduler or "", pipeline.scheduler.config)
+        steps.generators = seeds.generators([job.seed for job in jobs])
         settings: dict[str, Any] = {
             **conditions.settings(pipeline, self.conditioner, [job.request for job in jobs]),
-            "num_inference_steps": steps,
+            "num_inference_steps": request.steps,
             "guidance_scale": request.guidance,
-            "generator": seeds.generators([job.seed for job in jobs]),
+            "generator": steps.generators,
             "output_type": "latent",
-            "callback_on_step_end": after,
+            "callback_on_step_end": steps,
             **self.family.size_settings(request.original_size),
         }
+        size = (request.width or 0, request.height or 0)
+        starts, masks = [], []
         if request.image is None:
             settings |= {"width": request.width, "height": request.height}
         else:
             pipeline = self.family.image_to_image(pipeline)
-            size = (request.width or 0, request.height or 0)
-            settings["image"] = [start_image(job.request.image or "", *size) for job in jobs]
-            settings["strength"] = request.strength
-        own, pipeline.scheduler = (
-            pipeline.scheduler,
-            schedulers.make(request.scheduler or "", pipeline.scheduler.config),
-        )
+            starts = [start_image(job.request.image or "", *size) for job in jobs]
+            masks = [mask_image(r.mask, r.image or "", *size) for job in jobs if (r := job.request).mask is not None]
+            settings |= {"image": starts, "strength": request.strength}
+        steps.watch(solver, inpaint.cells(masks) if masks else None)
+        settings["callback_on_step_end_tensor_inputs"] = steps.inputs(pipeline)
+        own, pipeline.scheduler = pipeline.scheduler, solver
         try:
             latents = pipeline(**settings).images  # (B, C, H / 8, W / 8)
+        except Deserted:
+            return []
         finally:
             pipeline.scheduler = own
-        return self.finish(latents)
+        drawn = self.finish(latents)
+        if masks:
+            return [inpaint.paste(one, starts[row], masks[row]) for row, one in zip(steps.rows, drawn, strict=True)]
+        return drawn
 
     def _check(self, pixels: torch.Tensor) -> None:
         remedy = (

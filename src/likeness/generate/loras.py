@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelNotFound, UsageError
-from ..models import lora, lora_layouts
 from ..models.adapters import FILE, WIDTHS, locate_lora, short_hash, text_width
 from ..models.lora_names import PARTS
 from ..models.registry import MODELS
@@ -102,6 +101,8 @@ class Loras:
     def _read(self, path: Path, adapter: str) -> None:
         """By way of our own reader: diffusers takes one alpha for all modules of a kohya file, and draws with dropout
         where a file's metadata has some."""
+        from ..models import lora, lora_layouts
+
         found = lora_layouts.read(path, self.pipeline.unet.config.layers_per_block)
         lora.check(found, self._parts())
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

@@ -60,7 +60,17 @@ def resolve(request: ImageRequest, spec: ModelSpec) -> ImageRequest:
     _check_numbers(resolved, family, spec)
     if resolved.image is not None:
         _check_start(resolved)
+    elif resolved.mask is not None:
+        raise UsageError("a mask says which part of a start picture is drawn anew: give --image with --mask")
     return resolved
+
+
+def shape(request: ImageRequest) -> tuple[Any, ...]:
+    """What the pictures of one batch agree on, besides the length of their prompts."""
+    start = (request.strength, request.mask is not None) if request.image else None
+    size = (request.width, request.height, request.original_size)
+    wants_less = bool(request.negative_prompt)
+    return (*size, request.steps, request.guidance, request.scheduler, wants_less, start, request.loras)
 
 
 def resolve_all(request: ImageRequest, spec: ModelSpec, texts: Iterable[str]) -> list[ImageRequest]:
@@ -84,21 +94,46 @@ def _names(request: ImageRequest) -> list[str]:
 
 def start_image(path: str, width: int, height: int) -> Any:
     """The start image in RGB, upright, cut to the wanted shape around its middle. Raises `UsageError`."""
+    from PIL import Image
+
+    return _cut(_open(path, "start image", "--image", "white"), width, height, Image.Resampling.LANCZOS)
+
+
+def mask_image(path: str, image: str, width: int, height: int) -> Any:
+    """The mask in black and white, cut as the start image `image` is. Raises `UsageError`."""
+    from PIL import Image
+
+    drawn = _open(path, "mask", "--mask", "black").convert("L").point(lambda value: 255 if value >= 128 else 0)
+    picture = _open(image, "start image", "--image", "white")
+    if drawn.size not in (picture.size, (width, height)):
+        sizes = [f"{w}x{h}" for w, h in (drawn.size, picture.size)]
+        raise UsageError(f"the mask is {sizes[0]}, the start image {sizes[1]}: paint the mask on the start image")
+    mask = _cut(drawn, width, height, Image.Resampling.NEAREST)
+    if not mask.getbbox():
+        raise UsageError("the mask is black all over: paint white what is to be drawn anew")
+    return mask
+
+
+def _open(path: str, what: str, option: str, behind: str) -> Any:
+    """A picture in RGB, upright; what shines through has the colour `behind`."""
     from PIL import Image, ImageOps
 
     if not Path(path).is_file():
-        raise UsageError(f"no start image {path}: give --image the path of a picture")
+        raise UsageError(f"no {what} {path}: give {option} the path of a picture")
     try:
         with Image.open(path) as opened:
             upright = ImageOps.exif_transpose(opened)
-            if "A" in upright.getbands():  # what shines through is white, as on paper
-                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
-            picture = upright.convert("RGB")
+            if "A" in upright.getbands():
+                upright = Image.alpha_composite(Image.new("RGBA", upright.size, behind), upright.convert("RGBA"))
+            return upright.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise UsageError(f"{path} is not a picture that can be read: give a whole PNG, JPEG or WebP") from None
-    if picture.size == (width, height):
-        return picture
-    return ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
+
+
+def _cut(picture: Any, width: int, height: int, filter: Any) -> Any:
+    from PIL import ImageOps
+
+    return picture if picture.size == (width, height) else ImageOps.fit(picture, (width, height), filter)
 
 
 def _check_numbers(request: ImageRequest, family: Family, spec: ModelSpec) -> None:
@@ -141,3 +176,5 @@ def _check_start(request: ImageRequest) -> None:
             f"strength {request.strength:g} of {request.steps} steps leaves no step to draw: raise one of the two"
         )
     start_image(request.image, request.width, request.height)
+    if request.mask is not None:
+        mask_image(request.mask, request.image, request.width, request.height)
