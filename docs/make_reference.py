@@ -52,7 +52,7 @@ TOLD = {
     "notebooks/inference.ipynb": "drawing, in Jupyter and Colab",
     "docs/LOG.md": "experiments with their numbers, failures included",
     "docs/make_reference.py": "writes cli.md, models.md and this tree",
-    "docs/images/": "pictures in this page",
+    "docs/images/": "pictures in these pages",
     "benchmarks/": "what the performance tables are made with",
     "tests/": "mirrors src/likeness",
     "src/likeness/": "",

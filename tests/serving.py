@@ -111,12 +111,12 @@ class Process:
         with open(self.said, "wb") as out, open(self.logged, "ab") as err:
             # a group of its own: the kill of a test reaches the workers too, as a power cut would
             self.process = subprocess.Popen(command, stdout=out, stderr=err, env=self.environ, start_new_session=True)
-        for _ in range(2400):
+        for _ in range(6000):
             if found := re.search(r"serves at (http://\S+)", self.said.read_text()):
                 return found[1]
             assert self.process.poll() is None, self.logged.read_text()[-2000:]
             threading.Event().wait(0.05)
-        raise AssertionError("the server is not up after two minutes")
+        raise AssertionError("the server is not up after five minutes")
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -125,4 +125,4 @@ class Process:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(150)
+        return self.process.wait(330)

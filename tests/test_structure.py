@@ -141,10 +141,9 @@ def test_dependencies_are_declared_and_pinned():
     declared = {re.split(r"[<>=\[ ]", d)[0].lower() for d in [*project["dependencies"], *extras]}
     distribution = {"PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image", "huggingface_hub": "huggingface-hub"}
     distribution |= {
-        "cv2": "opencv-python-headless",
-        "c2pa": "c2pa-python",
+        "c2pa": "c2pa-python", "cv2": "opencv-python-headless", "prometheus_client": "prometheus-client",
         "streamlit_drawable_canvas": "streamlit-drawable-canvas",
-    }
+    }  # fmt: skip
     imported = set()
     for path in PYTHON:
         if PACKAGE in path.parents:
@@ -189,7 +188,7 @@ def test_the_command_line_reference_is_true(pages):
 
 
 def test_no_path_of_anybodys_machine_is_in_a_file():
-    paths = re.compile(r"(?<![\w.>}])/(home|Users|root|work|workspace|mnt|scratch|farm)/\w|\.\./shared\b")
+    paths = re.compile(r"(?<![\w.>}])/(home/(?!me\b|somebody\b)|Users/|root/|work/|workspace/|mnt/|scratch/|farm/)\w|\.\./shared\b")
     texts = [p for p in FILES if p.suffix not in {".webp", ".png", ".safetensors"} and p.stat().st_size < 5_000_000]
     assert len(texts) > 50
     assert not [f"{name(p)}: {m[0]}" for p in texts if (m := paths.search(p.read_text("utf-8", errors="replace")))]

@@ -19,7 +19,8 @@ import pytest
 from likeness.cli.main import main
 from serving import Process, gateway
 
-PLAIN = ("--set", "marks.c2pa=false", "--set", "marks.watermark=false")  # what is tested here does not hang on marks
+# one worker, because a start is what takes long; no marks, because nothing here hangs on them
+PLAIN = ("--set", "workers=1", "--set", "marks.c2pa=false", "--set", "marks.watermark=false")
 FACE = {"prompt": "a woman", "steps": 2, "width": 64, "height": 64}
 
 
@@ -166,12 +167,12 @@ def test_many_kills(tmp_path):
 @pytest.mark.slow  # two starts of the server; test_app ends one within the process
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_the_running_picture_finish(tmp_path, number):
-    server = Process(tmp_path, *PLAIN, "--set", "grace=120", OMP_NUM_THREADS="2")
+    server = Process(tmp_path, *PLAIN, "--set", "grace=300")
     try:
         address = server.start()
         found = []
         ask = threading.Thread(
-            target=lambda: found.append(httpx.post(f"{address}/v1/images", json=FACE | {"steps": 40}, timeout=150))
+            target=lambda: found.append(httpx.post(f"{address}/v1/images", json=FACE | {"steps": 30}, timeout=330))
         )
         ask.start()
         while "likeness_running 1.0" not in httpx.get(f"{address}/metrics").text:

@@ -50,8 +50,8 @@ def picture(page: Any, file: Path) -> None:
 
 def overflow(page: Any) -> list[str]:
     """What reaches beyond the window's right edge, where nobody would look for it."""
-    return page.evaluate(
-        """() => [...document.querySelectorAll('.stMainBlockContainer :is(button, input, textarea, img, p)')]
+    return page.evaluate(  # a slider's own input is hidden behind what is drawn
+        """() => [...document.querySelectorAll('.stMainBlockContainer :is(button, textarea, img, p, [type=text])')]
             .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""
     )
 

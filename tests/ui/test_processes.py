@@ -1,7 +1,6 @@
 """Page and service as processes: they start, they end together, and a port that is taken has a flag's name."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -13,14 +12,6 @@ import pytest
 from likeness.ui import processes
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
-
-
-def until(true, seconds=120):
-    for _ in range(seconds * 10):
-        if true():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come true")
 
 
 def test_the_end_of_one_is_told_and_ends_the_other():
@@ -78,11 +69,12 @@ def test_a_port_that_is_taken_names_its_flag(likeness, args, flag):
 def test_the_page_runs_until_it_is_told_to_end(likeness, open_port, service):
     port = open_port()
     with likeness("ui", "--port", str(port), "--api", service, "--key", "k") as process:
-        until(lambda: processes.answers(f"http://127.0.0.1:{port}/_stcore/health"))
+        told = [process.stdout.readline().split() for _ in range(2)]
+        assert told == [["page", f"http://127.0.0.1:{port}"], ["service", service]]
+        assert processes.answers(f"http://127.0.0.1:{port}/_stcore/health")
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=120)
-    assert process.returncode == 0 and "Traceback" not in err
-    assert re.search(rf"^page +http://127.0.0.1:{port}$", out, re.M) and service in out
+    assert process.returncode == 0 and not out and "Traceback" not in err
     assert processes.free("127.0.0.1", port)
 
 

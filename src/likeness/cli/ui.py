@@ -20,6 +20,7 @@ from . import output as out
 
 API, PAGE = 8000, 8501
 HOST = "127.0.0.1"
+EVERYWHERE = {"0.0.0.0", "::"}  # to listen at, not to be asked for
 
 
 def ui(
@@ -38,12 +39,15 @@ def ui(
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"--api {address!r} is no address: write it as http://{HOST}:{API}")
     _free(host, port, "--port")
-    out.result(f"page     {_url(host, port)}")
-    out.result(f"service  {address}")
-    sys.stdout.flush()
-    if not processes.answers(f"{address.rstrip('/')}/healthz"):
-        out.remark("The service does not answer yet: start it with `likeness serve`.")
-    _run({"the page": processes.page_command(host, port)}, processes.page_environment(address, key))
+    page = _url(HOST if host in EVERYWHERE else host, port)
+
+    def tell() -> None:
+        _addresses(page, address)
+        if not processes.answers(f"{address.rstrip('/')}/healthz"):
+            out.remark("The service does not answer yet: start it with `likeness serve`.")
+
+    commands = {"the page": processes.page_command(host, port)}
+    _run(commands, processes.page_environment(address, key), {"the page": f"{page}/_stcore/health"}, tell)
 
 
 def up(
@@ -74,8 +78,8 @@ def up(
     ready = {"the service": f"{service}/readyz", "the page": f"{page}/_stcore/health"}
 
     def tell() -> None:
-        out.result(f"page     {page}\nservice  {service}\nCtrl-C ends both.")
-        sys.stdout.flush()
+        _addresses(page, service)
+        out.result("Ctrl-C ends both.")
         if not no_browser:
             webbrowser.open(page)
 
@@ -86,15 +90,15 @@ def up(
 def _run(
     commands: dict[str, list[str]],
     env: dict[str, str],
-    ready: dict[str, str] | None = None,
-    tell: Callable[[], None] = lambda: None,
+    ready: dict[str, str],
+    tell: Callable[[], None],
 ) -> None:
     """Until a signal comes, which is a good end; or until a process ends by itself, which is not."""
     from ..ui import processes
 
     try:
         with _signals() as stopped, processes.together(commands, env) as check:
-            processes.wait(ready or {}, check, stopped.is_set)
+            processes.wait(ready, check, stopped.is_set)
             if not stopped.is_set():
                 tell()
             while not stopped.wait(0.3):
@@ -128,6 +132,11 @@ def _free(host: str, port: int, flag: str) -> None:
 
     if not processes.free(host, port):
         raise UsageError(f"port {port} of {host} is taken or not allowed: choose another with {flag}")
+
+
+def _addresses(page: str, service: str) -> None:
+    out.result(f"page     {page}\nservice  {service}")
+    sys.stdout.flush()
 
 
 def _url(host: str, port: int) -> str:

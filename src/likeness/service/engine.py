@@ -117,7 +117,7 @@ class ImageEngine(Protocol):
         ...
 
     def depth(self) -> dict[str, int]:
-        """Numbers for the metrics: requests `queued` and `running` now; `batches`, `pictures`, `crashes` since the start,
+        """Numbers for the metrics: requests `queued` and `running`; `batches`, `pictures`, `crashes` since the start,
         and `left`, the places that were freed in a running batch.
         """
         ...
