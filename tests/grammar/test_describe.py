@@ -9,7 +9,7 @@ import time
 import pytest
 
 from likeness.errors import RecordError
-from likeness.grammar import describe, vocabulary
+from likeness.grammar import describe, parse, vocabulary
 from likeness.grammar.english import article
 from likeness.records import FIELDS, Age, Attributes
 
@@ -138,3 +138,12 @@ def _seconds(people: list[Attributes]) -> float:
     for seed, attributes in enumerate(people):
         describe(attributes, "paragraph", seed)
     return time.process_time() - start
+
+
+def test_without_a_seed_the_words_are_plain_and_another_attribute_changes_only_its_own():
+    said = {"age": "30-39", "gender": "female", "hair_color": "blond", "hair_length": "long"}
+    plain = describe(Attributes.from_dict(said), seed=None)
+    assert plain == "A woman in her thirties. She has long blond hair."
+    more = describe(Attributes.from_dict(said | {"glasses": "eyeglasses"}), seed=None)
+    assert more.startswith(plain.rstrip(".")) and parse(more).attributes.to_dict() == said | {"glasses": "eyeglasses"}
+    assert {describe(Attributes.from_dict(said), seed=None) for _ in range(5)} == {plain}

@@ -257,7 +257,7 @@ def test_captions_from_attributes_and_from_words(here):
     said = {"gender": "male", "age": "40-49", "hair_color": "red", "facial_hair": ["full beard"]}
     answer = here.post("/v1/captions", json={"attributes": said}).json()
     assert answer["attributes"] == said
-    assert answer["caption"] == grammar.describe(Attributes.from_dict(said))
+    assert answer["caption"] == grammar.describe(Attributes.from_dict(said), seed=None)
     read = here.post("/v1/captions", json={"prompt_text": "a bald man wearing glasses"}).json()
     assert read["attributes"] == {"gender": "male", "hair_length": "bald", "glasses": "eyeglasses"}
     assert read["caption"] == "a bald man wearing glasses"

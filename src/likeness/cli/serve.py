@@ -56,11 +56,11 @@ def _serve(settings: Any) -> None:
     from ..service import logs
     from ..service.running import run
 
-    logs.configure(settings.log_prompts)
     if not settings.keys_required and not settings.loopback:
         out.remark(f"warning: whoever reaches {settings.host}:{settings.port} may draw, and see everybody's history")
     out.remark(f"loading {settings.offered[0]} …")
-    run(settings, _ready)
+    with logs.as_json(settings.log_prompts):
+        run(settings, _ready)
 
 
 def _ready(address: str, app: Any) -> None:

@@ -11,7 +11,7 @@ from ..records import Attributes
 from .english import article, capital, joined
 from .lexicon import ADJECTIVES, PHOTO_NOUNS
 from .lexicon_phrases import BARE_OPENINGS, EMPTY, OPENINGS, QUALITY_REMARKS, SUBJECTS, VERBS
-from .writer import Item, Writer, split
+from .writer import Item, Steady, Writer, split
 
 # A text encoder reads 75 tokens: a longer paragraph is written once more, tightly.
 TOKEN_BUDGET = 68
@@ -20,15 +20,16 @@ ARTICLE = re.compile(r"^an? ")
 VERB_ORDER = ("has", "wears", "is", "looks")
 
 
-def describe(attributes: Attributes, style: str = "paragraph", seed: int = 0) -> str:
+def describe(attributes: Attributes, style: str = "paragraph", seed: int | None = 0) -> str:
     """Say the attributes in English; `style` is "paragraph", "sentence" or "tags".
 
-    The same attributes, style and seed give the same text, and `parse` reads the attributes back. Raises `RecordError`
-    for an unknown style.
+    The same attributes, style and seed give the same text, and `parse` reads the attributes back. Without a seed (None)
+    the words are the plainest, and another attribute changes only its own words. Raises `RecordError` for an unknown
+    style.
     """
     if style not in STYLES:
         raise RecordError(f"style {style!r}: choose from {', '.join(STYLES)}")
-    rng = Random(seed)
+    rng = Steady() if seed is None else Random(seed)
     if not attributes.said():
         return rng.choice(split(EMPTY[style]))
     text = STYLES[style](Writer(attributes, rng, style))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
+from typing import Any
 
 from ..records import Age, Attributes
 from .ages import in_words, vague_word, wordings
@@ -54,6 +55,19 @@ def predicative(alternatives: str) -> tuple[str, ...]:
     return tuple(word for word in split(alternatives) if word not in ATTRIBUTIVE)
 
 
+class Steady(Random):
+    """Draws nothing: the first of all words, in the order of a witness, every time."""
+
+    def random(self) -> float:
+        return 0.0
+
+    def choice(self, seq: Sequence[Any]) -> Any:
+        return seq[0]
+
+    def shuffle(self, x: Any) -> None:
+        pass
+
+
 class Writer:
     """One description on its way to paper: the draws of one generator, and the words that agree with the gender."""
 
@@ -80,7 +94,7 @@ class Writer:
         return self.pick(split(alternatives))
 
     def chance(self, share: float) -> bool:
-        return self.random() < share
+        return not isinstance(self.rng, Steady) and self.random() < share
 
     # ---- who ----
 

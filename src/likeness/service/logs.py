@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -41,15 +43,22 @@ def _told(error: BaseException, words: bool) -> dict[str, Any]:
     return told
 
 
-def configure(words: bool = False, stream: TextIO | None = None) -> None:
+@contextlib.contextmanager
+def as_json(words: bool = False, stream: TextIO | None = None) -> Iterator[None]:
     """Send the logs of the service and of uvicorn to `stream` (stderr) as JSON lines. For `likeness serve` only."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines(words))
-    for name in ("likeness", "uvicorn"):
-        logger = logging.getLogger(name)
+    loggers = [logging.getLogger(name) for name in ("likeness", "uvicorn")]
+    before = [(logger, logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    for logger in loggers:
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
-    logging.getLogger("uvicorn.access").disabled = True  # ours has more in it, and less
+    try:
+        yield
+    finally:
+        for logger, handlers, propagate, level in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
 
 
 def request(facts: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -35,7 +36,7 @@ async def caption(body: CaptionBody, request: Request, parts: Here, who: Who) ->
     given = attributes_of(body.attributes or {})
     text = allowed(body.prompt_text or "", parts)
     if given.said():
-        said = await anyio.to_thread.run_sync(describe, given)
+        said = await anyio.to_thread.run_sync(partial(describe, given, seed=None))
         text = f"{said} {text}".strip()
     if body.rewrite and text:
         charge(parts, request, who)  # a form that writes along while it is filled in only reads
