@@ -164,12 +164,13 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """All methods of a path; the framework names those of one route. A wider path (`{id:path}`) is another one."""
+    """All methods of a path; the framework names those of one route. A wider path (`{id:path}`) is another one.
+
+    A path of none of the routers is /docs.
+    """
     every = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     here = [route for route in every if route.matches(request.scope)[0] is not Match.NONE]
-    found = set[str]().union(*(route.methods or () for route in here if route.path == here[0].path)) or {
-        "GET"
-    }  # of /docs
+    found = set[str]().union(*(route.methods or () for route in here if route.path == here[0].path)) or {"GET"}
     return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
