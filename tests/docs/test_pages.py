@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,3 +82,23 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
         assert place.exists(), f"{page.name}: no {target}"
         if anchor and place.suffix == ".md":
             assert anchor in slugs(place), f"{page.name}: no heading #{anchor} in {place.name}"
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    build = [sys.executable, "-m", "mkdocs", "build", "-q", "-f", ROOT / "mkdocs.yml", "-d", tmp_path / "site"]
+    done = subprocess.run(build, capture_output=True, text=True, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"})
+    assert done.returncode == 0, done.stderr
+    pages = {page.relative_to(ROOT / "docs").with_suffix(".html") for page in PAGES if page.parent == ROOT / "docs"}
+    assert not [page for page in pages if not (tmp_path / "site" / page).is_file()]
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    environ = os.environ | {"LIKENESS_HOME": str(tmp_path / "home")}
+    done = subprocess.run([sys.executable, ROOT / "docs" / "tutorial.py", tmp_path / "tutorial"], env=environ)
+    made = tmp_path / "tutorial"
+    assert done.returncode == 0
+    assert (made / "comparison" / "report.html").is_file() and (made / "glasses-model" / "README.md").is_file()
