@@ -220,7 +220,7 @@ def test_out_of_memory_gives_advice(generator, monkeypatch):
         generator.generate(request())
 
 
-@pytest.mark.parametrize("option", ["slicing", "tiling"])
+@pytest.mark.parametrize("option", [pytest.param("slicing", marks=pytest.mark.slow), "tiling"])
 def test_slicing_and_tiling_change_nothing_visible(generator, option):
     saving = FaceGenerator(device="cpu", memory=[option])
     ours, plain = saving.generate(request(count=2)), generator.generate(request(count=2))

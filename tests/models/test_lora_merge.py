@@ -27,7 +27,7 @@ def two_loras(folder: Path) -> None:
     lora_files.convert("b", "b.safetensors", "kohya")
 
 
-@pytest.mark.parametrize("family", ["mini", "sdxl"])
+@pytest.mark.parametrize("family", [pytest.param("mini", marks=pytest.mark.slow), "sdxl"])
 def test_a_merged_model_draws_what_the_loras_draw(family: str, tiny):
     folder = ASSETS / "mini" if family == "mini" else tiny(family)
     two_loras(folder)

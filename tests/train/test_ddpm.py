@@ -121,6 +121,7 @@ def test_a_batch_is_a_function_of_its_step_and_groups_come_equally_often(mugshot
     assert all(n == pytest.approx(1 / 3, abs=0.06) for n in (labels[told].bincount() / told.sum()).tolist())
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_loss_falls_and_the_right_group_helps(mugshots, tmp_path):
     """What the network is told of a picture matters: noise is found better under its own group than under another."""

@@ -216,6 +216,7 @@ def test_schedules_and_targets_train_and_draw(few_faces, output, changes, monkey
     torch.testing.assert_close(model.scheduler.alphas_cumprod, wanted, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_learns_which_face_is_which(few_faces, output):
     """With its own embedding a picture is denoised better than with another's: the condition is used."""
     changes = {"loop.images": 800, "loop.batch": 16, "loop.learning_rate": 3e-3, "loop.ema": None, "loop.warmup": 160,

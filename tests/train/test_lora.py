@@ -55,7 +55,7 @@ def metrics(config):
     return [row["held_out"] for row in rows if "held_out" in row]
 
 
-@pytest.mark.parametrize("family", ["sd15", pytest.param("sd21", marks=pytest.mark.slow), "sdxl"])
+@pytest.mark.parametrize("family", ["sd15", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sd21", "sdxl"))])
 def test_it_learns_and_stock_diffusers_draws_the_same(family, tiny, settings, tmp_path):
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 

@@ -153,6 +153,7 @@ def test_the_plan_says_what_it_will_take(tiny, painted, tmp_path, capsys):
     assert plain["seconds_per_step"] > 0 and not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow  # make smoke runs it too
 def test_the_smoke_preset_runs_and_leaves_a_lora(few_faces, tmp_path, capsys):
     code, out, err = said(capsys, "--preset", "smoke/lora", "--data", few_faces, "--output", tmp_path / "run")
     assert code == 0, err

@@ -63,6 +63,7 @@ def test_the_run_folder_tells_what_was_done(smoke_mini):
     assert "seed: 0" in (folder / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_going_on_from_a_pipeline_keeps_its_words(smoke_mini, few_faces, tmp_path):
     target = run("mini", few_faces, tmp_path, start=str(smoke_mini), **{"loop.images": 8})
     assert (target / "tokenizer" / "vocab.json").read_text() == (smoke_mini / "tokenizer" / "vocab.json").read_text()
