@@ -61,7 +61,7 @@ class Steady(Random):
     def random(self) -> float:
         return 0.0
 
-    def choice(self, seq: Sequence[Any]) -> Any:
+    def choice(self, seq: Any) -> Any:
         return seq[0]
 
     def shuffle(self, x: Any) -> None:
