@@ -110,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
             case "GET", ["v1", "jobs", job]:
                 self._json(self._job(job))
             case "DELETE", ["v1", "jobs", job]:
-                self._job(job)["status"] = "cancelled"
+                self._job(job)["stop"] = True  # the status follows from the one thread that tells the job's events
                 self._json({})
             case "GET", ["v1", "jobs", job, "events"]:
                 self._events(self._job(job))
@@ -161,7 +161,8 @@ class Handler(BaseHTTPRequestHandler):
         self._event("started", {})
         for step in range(1, steps + 1):
             time.sleep(self.state.pause)
-            if job["status"] == "cancelled":
+            if job.get("stop"):
+                job["status"] = "cancelled"
                 return self._event("cancelled", {})
             self._event("step", {"step": step, "steps": steps})
             for index in range(body.get("count", 1)):
