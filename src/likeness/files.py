@@ -16,6 +16,23 @@ from .errors import UsageError
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
+def state_folder() -> Path:
+    """Where history, pictures and certificates stay: `LIKENESS_HOME`, or ~/.local/share/likeness."""
+    return Path(os.environ.get("LIKENESS_HOME") or "~/.local/share/likeness").expanduser()
+
+
+def cache_folder() -> Path:
+    """Where things lie that can be made again: `LIKENESS_CACHE`, or likeness/ in the user's cache folder."""
+    if named := os.environ.get("LIKENESS_CACHE"):
+        return Path(named).expanduser()
+    return user_cache() / "likeness"
+
+
+def user_cache() -> Path:
+    """The folder that programs share for their caches: `XDG_CACHE_HOME`, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
 @contextlib.contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the target's folder; on a clean exit it becomes `target`, on an error it goes away.

@@ -40,6 +40,20 @@ def test_from_labels_to_a_csv(tmp_path: Path, capsys: Capture):
     assert "10 rows in out.csv" in capsys.readouterr().out
     head, first, *_ = Path("out.csv").read_text(encoding="utf-8").splitlines()
     assert head.startswith("file_name,text") and "caption" in head and texts(Path("set"))["images/000000.png"] in first
+    Path("out.csv").write_text(head + "\n" + first.replace(texts(Path("set"))["images/000000.png"], "By hand.") + "\n")
+    assert main(["caption", "import", "set", "--csv", "out.csv"]) == 2
+    assert (
+        "lacks 9 rows of the table, images/000001.png first" in capsys.readouterr().err
+        and len(texts(Path("set"))) == 10
+    )
+    assert main(["caption", "import", "set", "--csv", "out.csv", "--drop"]) == 0
+    assert texts(Path("set")) == {"images/000000.png": "By hand."}
+
+
+def test_captions_against_labels(tmp_path: Path, capsys: Capture):
+    table(tmp_path / "set", 10)
+    assert main(["caption", "run", "set", "--captioner", "labels", "--end", "6", "--set", "style=sentence"]) == 0
+    assert main(["caption", "finish", "set"]) == 0 and capsys.readouterr()
     assert main(["caption", "check", "set"]) == 0 and "0 of 6 captions" in capsys.readouterr().out
     assert said_json(capsys, "caption", "check", "set")["disagreeing"] == 0
 

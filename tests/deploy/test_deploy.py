@@ -19,23 +19,12 @@ from typing import Any
 import pytest
 import yaml
 
+from commands import parse
+
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 DOCKERFILES = (ROOT / "Dockerfile", DEPLOY / "spaces" / "Dockerfile")
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
-
-
-def parse(words: list[str]) -> None:
-    """As the command line does, down to the last option, without running anything."""
-    import typer
-
-    from likeness.cli.main import app
-
-    command: Any = typer.main.get_command(app)
-    context = command.make_context("likeness", list(words))
-    while hasattr(command, "resolve_command"):
-        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
-        context = command.make_context(name, list(rest), parent=context)
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -9,9 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from commands import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("docs", "deploy", "notebooks")
@@ -30,20 +31,6 @@ def commands(page: Path) -> Iterator[list[str]]:
                 if words[:1] == ["likeness"]:
                     end = next((i for i, word in enumerate(words) if word in {"&", "&&", "|", ">", ">>"}), len(words))
                     yield words[1:end]
-
-
-def parse(args: list[str]) -> None:
-    """As the command line does, down to the last option, without running anything."""
-    import typer
-
-    from likeness.cli.main import app
-
-    command: Any = typer.main.get_command(app)
-    context = command.make_context("likeness", list(args))
-    while hasattr(command, "resolve_command"):
-        rest = [*getattr(context, "_protected_args", []), *context.args]
-        name, command, rest = command.resolve_command(context, rest)
-        context = command.make_context(name, list(rest), parent=context)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -73,7 +73,6 @@ def test_the_default_model_is_offered_first_and_once():
 
 def test_home(monkeypatch, tmp_path):
     monkeypatch.setenv("LIKENESS_HOME", str(tmp_path))
-    assert settings.home() == tmp_path
     assert Settings().database_url == f"sqlite:///{tmp_path / 'likeness.db'}"
     assert Settings().picture_place == str(tmp_path / "pictures")
 

@@ -11,7 +11,6 @@ Attributes that a captioner filled in itself are no labels and are left out.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -228,8 +227,3 @@ def _near(name: str, a: str, b: str) -> bool:
 
 def _opposite(a: str, b: str) -> bool:
     return any({a, b} == set(pair) for pair in OPPOSITES)
-
-
-def tallied(found: Iterable[Conflict]) -> dict[str, int]:
-    """How many conflicts each field has, the most first."""
-    return dict(Counter(one.field for one in found).most_common())

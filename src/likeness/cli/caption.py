@@ -118,6 +118,18 @@ def export(
     out.result(f"{to_csv(folder, csv):,} rows in {csv}")
 
 
+@app.command("import")
+def import_(
+    folder: Folder,
+    csv: Annotated[Path, typer.Option(help="A file that `caption export` wrote, whoever edited it since.")],
+    drop: Annotated[bool, typer.Option("--drop", help="Rows that the file does not have leave the table.")] = False,
+) -> None:
+    """Put the rows of a csv in the place of the table; a bad row changes nothing."""
+    from ..data.manifest_csv import from_csv
+
+    out.result(f"{from_csv(csv, folder, drop=drop):,} rows from {csv}")
+
+
 @app.command("list")
 def list_(json_: Json = False) -> None:
     """List the captioners, with the prompts that `--prompt` takes."""

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from ..files import user_cache
 from . import output as out
 
 GB = 2**30
@@ -139,7 +140,7 @@ CHECKS: tuple[Callable[[], list[Finding]], ...] = (python, libraries, device, me
 
 
 def _cache() -> Path:
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    home = os.environ.get("HF_HOME") or user_cache() / "huggingface"
     return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
 
 

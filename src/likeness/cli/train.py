@@ -14,6 +14,7 @@ import typer
 from .. import config as configuration
 from .train_ddpm import ddpm
 from .train_lora import lora
+from .training import machine
 
 # What can be trained: the dataclass of its settings, and where its recipe is.
 RECIPES = {
@@ -25,8 +26,6 @@ RECIPES = {
     "judge": ("JudgeConfig", "the attribute classifier that published scores are made with"),
     "autoencoder": ("AutoencoderConfig", "mini's autoencoder alone, from scratch or going on from one"),
 }
-
-PARALLEL = ("lora",)  # recipes that several processes may train together
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -89,18 +88,6 @@ def _run(recipe: str, config: Any, device: str | None, precision: str | None) ->
     with quiet(), stages() as progress:
         result = module.run(config, machine(recipe, device, precision), progress)
     typer.echo(f"{result[0] if isinstance(result, tuple) else result}")
-
-
-def machine(recipe: str, device: str | None, precision: str | None) -> Any:
-    """The `Runtime` to train with, as one of the processes that were launched where the recipe knows how to share."""
-    from .. import runtime
-
-    found = runtime.choose(device, precision)
-    if precision is None:
-        found = runtime.choose(device, runtime.fast_precision(found.device))
-    if recipe not in PARALLEL:
-        runtime.alone()
-    return runtime.join(found)
 
 
 # --train_batch_size is read as --train-batch-size: the field's scripts write it so

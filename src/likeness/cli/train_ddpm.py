@@ -9,7 +9,7 @@ import typer
 
 from .. import config as configuration
 from ..errors import ConfigError
-from . import output as out
+from .training import execute
 
 # flag -> setting; a flag that is not given leaves the preset's value
 SETTINGS = {
@@ -126,7 +126,7 @@ def ddpm(
     Prints the path of the model; `likeness mix groups` draws with it. Stopped or killed, the same command goes on.
     """
     found = resolve(preset, overrides(dict(locals())), set_ or [])
-    execute(found, device, precision, dry_run)
+    execute("ddpm", found, device, precision, dry_run)
 
 
 def overrides(flags: dict[str, Any]) -> dict[str, Any]:
@@ -160,23 +160,3 @@ def resolve(preset: str | None, changes: dict[str, Any], pairs: list[str]) -> An
 
     values = configuration.overlay(configuration.read_preset(preset or "ddpm"), changes | configuration.pairs(pairs))
     return configuration.build(DdpmConfig, values)
-
-
-def execute(config: Any, device: str | None, precision: str | None, dry_run: bool) -> None:
-    """Train, or with `dry_run` print what would be trained."""
-    from ..models.stable_diffusion import quiet
-    from .progress import stages
-    from .train import machine
-
-    found = machine("ddpm", device, {"no": "fp32"}.get(precision or "", precision))
-    if dry_run:
-        from ..train.recipes.ddpm_plan import plan
-
-        with quiet():
-            out.as_json(plan(config, found))
-        return
-    from ..train.recipes import ddpm as recipe
-
-    with quiet(), stages() as progress:
-        target = recipe.run(config, found, progress, out.remark)
-    out.result(str(target))

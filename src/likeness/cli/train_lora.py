@@ -10,6 +10,7 @@ import typer
 from .. import config as configuration
 from ..errors import ConfigError
 from . import output as out
+from .training import execute
 
 # flag -> setting; a flag that is not given leaves the preset's value
 SETTINGS = {
@@ -210,7 +211,7 @@ def lora(
     found = resolve(preset, changes | {"data": ",".join(folders)}, pairs)
     if sources and not skip_data_prep and not dry_run:
         prepare(sources, found, merge_datasets)
-    start(found, device, precision, dry_run)
+    execute("lora", found, device, precision, dry_run)
 
 
 def overrides(flags: dict[str, Any]) -> dict[str, Any]:
@@ -277,23 +278,3 @@ def prepare(sources: list[tuple[str, str]], config: Any, merge: bool) -> None:
             out.remark(report.text())
         if merge:
             merge_folders([folder / name for name, _ in sources], folder / "merged", progress=progress)
-
-
-def start(config: Any, device: str | None, precision: str | None, dry_run: bool) -> None:
-    """Train, or with `dry_run` print what would be trained."""
-    from ..models.stable_diffusion import quiet
-    from .progress import stages
-    from .train import machine
-
-    found = machine("lora", device, {"no": "fp32"}.get(precision or "", precision))
-    if dry_run:
-        from ..train.recipes.lora_plan import plan
-
-        with quiet():
-            out.as_json(plan(config, found))
-        return
-    from ..train.recipes import lora as recipe
-
-    with quiet(), stages() as progress:
-        weights = recipe.run(config, found, progress, out.remark)
-    out.result(str(weights))

@@ -35,12 +35,19 @@ def to_csv(folder: str | Path, target: str | Path) -> int:
     return count
 
 
-def from_csv(source: str | Path, folder: str | Path, tell: Tell | None = None) -> int:
+def from_csv(source: str | Path, folder: str | Path, tell: Tell | None = None, drop: bool = False) -> int:
     """Replace the folder's `metadata.jsonl` by the rows of a csv; the number of rows.
 
-    Raises `UsageError` for a bad row, or with `tell` leaves it out and tells.
+    Raises `UsageError` for a bad row, or with `tell` leaves it out and tells; and unless `drop`, for rows of the table
+    that the csv does not have.
     """
     manifest = Manifest(folder)
+    if not drop and manifest.path.is_file():
+        come = {r.file_name for r in read_csv(Path(source), manifest.folder, tell and (lambda note: None))}
+        if lost := [r.file_name for r in manifest.records() if r.file_name not in come]:
+            raise UsageError(
+                f"{source} lacks {len(lost):,} rows of the table, {lost[0]} first: add them, or drop them with --drop"
+            )
     count = manifest.write(read_csv(Path(source), manifest.folder, tell))
     return manifest.fold(tell=tell) if count else count
 

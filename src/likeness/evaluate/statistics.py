@@ -8,7 +8,6 @@ workers that share the folder each measure every n-th block (`share`); their mom
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..files import atomic_path
+from ..files import atomic_path, cache_folder
 from .features import Pictures, pictures
 from .floor import sha256
 from .moments import Moments
@@ -64,10 +63,8 @@ class Measured:
 
 
 def default_cache() -> Path:
-    """`features` in `LIKENESS_CACHE`, or in likeness/ in the user's cache folder."""
-    named = os.environ.get("LIKENESS_CACHE")
-    root = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "likeness"
-    return root / "features"
+    """Where features lie when nobody says otherwise."""
+    return cache_folder() / "features"
 
 
 def scan(source: Pictures) -> PictureSet:

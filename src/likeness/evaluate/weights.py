@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..config import suggest
 from ..errors import ModelNotFound, UsageError
+from ..files import user_cache
 from .floor import sha256
 
 FOLDER = "LIKENESS_WEIGHTS"
@@ -46,7 +47,7 @@ def folder() -> Path:
     """Where weights lie that were fetched by hand: `LIKENESS_WEIGHTS`, or likeness/weights in the user's cache."""
     if named := os.environ.get(FOLDER):
         return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "likeness" / "weights"
+    return user_cache() / "likeness" / "weights"
 
 
 def places() -> tuple[Path, Path]:

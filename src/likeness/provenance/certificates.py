@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtra, UsageError
+from ..files import state_folder
 
 FOLDER, AUTHORITY, CHAIN, KEY = "certificates", "ca.pem", "signer.pem", "signer.key"
 YEARS = 10
@@ -31,11 +32,6 @@ class Credentials:
     authority: Path | None = None  # of a self-made pair: what to hand to those who verify
 
 
-def default_state() -> Path:
-    """Where things lie that must stay: `LIKENESS_HOME`, or ~/.local/share/likeness, as the service has it."""
-    return Path(os.environ.get("LIKENESS_HOME") or "~/.local/share/likeness").expanduser()
-
-
 def credentials(certificate: str | None = None, key: str | None = None, state: Path | None = None) -> Credentials:
     """The operator's PEM files, or without them the self-made pair in the state folder (made if it is not there).
 
@@ -45,7 +41,7 @@ def credentials(certificate: str | None = None, key: str | None = None, state: P
         raise UsageError("a certificate and its key go together: give both, or neither for a self-made pair")
     if certificate is not None and key is not None:
         return _load(Path(certificate), Path(key))
-    folder = (state or default_state()) / FOLDER
+    folder = (state or state_folder()) / FOLDER
     if not folder.is_dir():
         _make(folder)
     return _load(folder / CHAIN, folder / KEY, folder / AUTHORITY)

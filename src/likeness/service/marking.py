@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from .settings import MarkSettings, home
+from ..files import state_folder
+from .settings import MarkSettings
 
 if TYPE_CHECKING:
     from ..provenance import Marks
@@ -20,7 +21,7 @@ def marks(settings: MarkSettings) -> Marks:
 
     chosen = Marks(
         watermark=settings.watermark, c2pa=settings.c2pa, certificate=settings.certificate or None,
-        key=settings.key or None, state=home(),
+        key=settings.key or None,
     )  # fmt: skip
     if chosen.c2pa:
         credentials(chosen.certificate, chosen.key, chosen.state)
@@ -44,5 +45,5 @@ def verifier(settings: MarkSettings) -> Callable[[bytes], dict[str, Any]]:
 def _anchors(settings: MarkSettings) -> list[Path]:
     from ..provenance.certificates import AUTHORITY, FOLDER
 
-    own = home() / FOLDER / AUTHORITY
+    own = state_folder() / FOLDER / AUTHORITY
     return [*map(Path, settings.anchors), *([own] if own.is_file() else [])]

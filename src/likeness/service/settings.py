@@ -12,8 +12,8 @@ from typing import Any
 
 from ..config import build, overlay, pairs, read_preset
 from ..errors import ConfigError
+from ..files import state_folder
 
-HOME = "LIKENESS_HOME"
 PREFIX = "LIKENESS_SERVE_"  # LIKENESS_MODEL and LIKENESS_CACHE mean other things elsewhere
 PLAIN = {"TEXT_MODEL_URL": "text_model_url", "IMAGE_MODEL_URL": "image_model_url"}  # the names that gateways use
 
@@ -110,22 +110,17 @@ class Settings:
 
     @property
     def database_url(self) -> str:
-        return self.database or f"sqlite:///{home() / 'likeness.db'}"
+        return self.database or f"sqlite:///{state_folder() / 'likeness.db'}"
 
     @property
     def picture_place(self) -> str:
-        return self.pictures or str(home() / "pictures")
+        return self.pictures or str(state_folder() / "pictures")
 
 
 _POSITIVE = (
     "keep_models", "max_batch", "queue", "deadline", "rate_per_minute", "max_body", "body_seconds", "max_prompt",
     "max_count", "max_steps", "max_pixels",
 )  # fmt: skip
-
-
-def home() -> Path:
-    """Where the database, the pictures and the certificates lie: LIKENESS_HOME, or ~/.local/share/likeness."""
-    return Path(os.environ.get(HOME) or "~/.local/share/likeness").expanduser()
 
 
 def read(

@@ -19,9 +19,8 @@ from torch import Tensor
 
 from ..data.decode import BadImage, open_image
 from ..data.transforms import Transform, resized
-from ..files import atomic_path, write_json
+from ..files import atomic_path, cache_folder, write_json
 from ..models.pixels import RESIZE
-from .store import default_folder
 
 MAPPED = 2 << 30  # bytes; what takes more lies in a file
 Progress = Callable[[str, int, int], None]
@@ -96,7 +95,7 @@ def mapped(files: Sequence[Path], shape: tuple[int, ...], progress: Progress, le
     """Pixels in a file that is mapped, written unless an earlier run has; looked up by names, sizes and times."""
     about = [(str(f.resolve()), *_stat(f)) for f in files]
     digest = hashlib.sha256(json.dumps([RESIZE, shape, lenient, about]).encode()).hexdigest()[:16]
-    target = default_folder() / "pictures" / f"{digest}-{shape[-1]}.u8"
+    target = cache_folder() / "pictures" / f"{digest}-{shape[-1]}.u8"
     told = target.with_suffix(".json")
     if not (target.exists() and told.exists()):
         with atomic_path(target) as temporary:

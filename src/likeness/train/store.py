@@ -7,7 +7,6 @@ that write at once at worst keep a tensor twice.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,13 +18,6 @@ from torch import Tensor
 from ..files import atomic_path
 
 Entry = dict[str, Tensor]
-
-
-def default_folder() -> Path:
-    """Where caches lie when nobody says otherwise: `LIKENESS_CACHE`, or likeness/ in the user's cache folder."""
-    if named := os.environ.get("LIKENESS_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "likeness"
 
 
 class TensorStore:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ...data.transforms import Transform
 from ...errors import ConfigError
+from ...files import cache_folder
 from ...generate.grid import sheet
 from ...models import lora
 from ...models.conditioning import Conditioner, Conditioning
@@ -25,7 +26,6 @@ from .. import hooks, objective
 from ..latents import drawn, moments
 from ..loop import State, averaged, train
 from ..sampler import Sampler
-from ..store import default_folder
 from ..text_cache import TextCache
 from . import lora_base
 from .lora_base import Base
@@ -159,7 +159,7 @@ def _row(words: Conditioning, i: int) -> Conditioning:
 def prepare(recipe: LoraRecipe, progress: Progress) -> None:
     """Fill the caches, free what they replace, put the adapters in. Nothing of it depends on how far the run is."""
     config, base, runtime = recipe.config, recipe.base, recipe.base.runtime
-    cache = Path(config.cache) if config.cache else default_folder()
+    cache = Path(config.cache) if config.cache else cache_folder()
     _texts(recipe, cache, progress)
     vae = base.pipeline.vae.requires_grad_(False).to(memory_format=torch.channels_last)
     if config.cache_latents:
