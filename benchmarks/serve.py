@@ -98,10 +98,10 @@ async def flood(url: str, at_once: int) -> dict[str, Any]:
 
 
 async def watch_memory(options: argparse.Namespace) -> dict[str, Any]:
-    """Resident memory in MB of the server and of its workers, after each tenth of the requests."""
-    rows = []
+    """Resident memory in MB of the server and of its workers, at the start and after each eighth of the requests."""
     with server(COMMON | {"model": options.model}) as (url, process):
-        done, part = 0, max(1, options.memory // 10)
+        rows = [{"requests": 0} | memory(process.pid)]
+        done, part = 0, max(1, options.memory // 8)
         while done < options.memory:
             await load(url, 8, part, 1, first=done)
             done += part
@@ -127,7 +127,8 @@ async def load(url: str, clients: int, count: int, steps: int, first: int = 0) -
                 while (answer := await http.post("/v1/images", json=body(seed, steps))).status_code == 429:
                     busy += 1
                     await asyncio.sleep(float(answer.headers["retry-after"]))
-                answer.raise_for_status()
+                if answer.status_code != 200:
+                    raise SystemExit(f"{answer.status_code} for seed {seed}: {answer.text}")
                 seconds.append(time.perf_counter() - started)
 
         began = time.perf_counter()

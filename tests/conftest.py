@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,22 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.pop("LIKENESS_DEVICE", None)
-CACHE = tempfile.TemporaryDirectory(prefix="likeness-cache-")  # goes when the interpreter ends
+
+
+def roomy(folder: Path) -> bool:
+    """Whether it has 8 GiB to spare, and programs may lie there."""
+    try:
+        return shutil.disk_usage(folder).free >= 8 << 30 and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    except (OSError, AttributeError):  # not there; not Linux
+        return False
+
+
+MEMORY = Path("/dev/shm")
+# thousands of files are written through to the disk, for power cuts that no test can make: in memory that costs nothing
+if "PYTEST_DEBUG_TEMPROOT" not in os.environ and os.access(MEMORY, os.W_OK) and roomy(MEMORY):
+    ROOM = tempfile.TemporaryDirectory(prefix="likeness-tests-", dir=MEMORY, ignore_cleanup_errors=True)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = ROOM.name  # both go when the interpreter ends
+CACHE = tempfile.TemporaryDirectory(prefix="likeness-cache-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
 os.environ["LIKENESS_CACHE"] = CACHE.name
 os.environ.setdefault("COLUMNS", "120")  # rich folds help texts at the terminal's width
 

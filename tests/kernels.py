@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,22 @@ def parameters(book: Any) -> Any:
     return cell
 
 
-def execute(book: Any, kernel: str, folder: Path) -> str:
-    """Run every cell in `folder`; what they printed. Raises when one fails."""
+@contextlib.contextmanager
+def opened(book: Any, kernel: str, folder: Path) -> Iterator[Callable[[], str]]:
+    """A function that runs every cell in `folder` and returns what they printed; each time in the same kernel.
+
+    Raises when a cell fails.
+    """
     import nbclient
 
-    nbclient.NotebookClient(
-        book, kernel_name=kernel, timeout=120, resources={"metadata": {"path": str(folder)}}
-    ).execute()
-    return "".join(output.get("text", "") for cell in book.cells for output in cell.get("outputs", []))
+    client = nbclient.NotebookClient(book, kernel_name=kernel, timeout=300)
+
+    def run() -> str:
+        client.execute(cleanup_kc=False)
+        return "".join(output.get("text", "") for cell in book.cells for output in cell.get("outputs", []))
+
+    with client.setup_kernel(cwd=str(folder)):
+        yield run
 
 
 def pictures(book: Any) -> int:

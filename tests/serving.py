@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,17 @@ def listening(app: FastAPI) -> Iterator[tuple[str, int]]:
             yield listener.getsockname()[:2]
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(120)
             assert not thread.is_alive(), "the server did not end"
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for it, as long as a busy machine may take."""
+    for _ in range(12_000):
+        if true():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it has not become true within two minutes")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kernels import execute, kernel, parameters, pictures  # noqa: F401
+from kernels import kernel, opened, parameters, pictures  # noqa: F401
 
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("nbclient")
@@ -28,9 +28,10 @@ def test_it_is_stored_without_outputs_and_with_parameters(book: Any) -> None:
 def test_every_member_runs_it_and_nothing_is_missing(book: Any, kernel: str, tmp_path: Path) -> None:  # noqa: F811
     settings = parameters(book)
     defaults = settings.source
-    for member in (1, 2):
-        settings.source = f"{defaults}\nFACES, MEMBER, MEMBERS = 5, {member}, 2"
-        printed = execute(book, kernel, tmp_path)
+    with opened(book, kernel, tmp_path) as run:
+        for member in (1, 2):
+            settings.source = f"{defaults}\nFACES, MEMBER, MEMBERS = 5, {member}, 2"
+            printed = run()
     rows = [json.loads(line) for line in (tmp_path / "faces" / "metadata.jsonl").read_text("utf-8").splitlines()]
     assert len(rows) == len({row["file_name"] for row in rows}) == 5
     assert all(row["text"] and row["caption"]["captioner"] == "labels" for row in rows)

@@ -246,7 +246,7 @@ def running(folder: Path, **options) -> Iterator[Server]:
 
 def ask(server: Server, path: str, body: object = None, **headers: str) -> tuple[int, bytes]:
     """A request as a browser makes it; `headers` replace its own."""
-    link = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    link = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Content-Type": "application/json"} if data is not None else {}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -337,9 +337,9 @@ def test_serve_ends_when_the_page_says_so(folder):
         assert thread.is_alive()
         thread.join(0.01)
     port, token = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/([\w-]{20,})/", told[0]).groups()
-    link = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+    link = http.client.HTTPConnection("127.0.0.1", int(port), timeout=120)
     body = json.dumps([decision(0, "accepted")])
     link.request("POST", f"/{token}/finish", body, {"Content-Type": "application/json"})
     assert json.loads(link.getresponse().read())["accepted"] == 1
-    thread.join(10)
+    thread.join(120)
     assert not thread.is_alive() and done[0].accepted == 1

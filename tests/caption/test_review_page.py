@@ -197,7 +197,7 @@ def test_a_served_page_saves_at_once_and_finishes(browser, folder):
         assert "2 of 60" in page.locator("#count").text_content()
         page.get_by_role("button", name="Finish").click()
         page.get_by_text("Written to the table: 1 accepted, 1 rejected").wait_for()
-        thread.join(10)
+        thread.join(120)
         page.close()
         assert not thread.is_alive() and trouble == []
     assert [r.text == "" for r in Manifest(folder).records()][:3] == [False, True, False]

@@ -34,9 +34,10 @@ def test_the_settings_are_shown_as_they_were_resolved(tmp_path, capsys):
     file = tmp_path / "serve.yaml"
     file.write_text("port: 9000\nmax_batch: 2\nmarks: {c2pa: false}\n")
     options = ["--config", str(file), "--port", "9001", "--set", "marks.watermark=false", "--lora", "glasses=runs/x=y"]
-    assert main(["serve", *options, "--no-keys", "--also", "sd15", "--show"]) == 0
+    assert main(["serve", *options, "--no-keys", "--no-safety-checker", "--also", "sd15", "--show"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["port"], shown["max_batch"], shown["require_keys"]) == (9001, 2, False)
+    assert shown["safety_checker"] is False
     assert shown["marks"]["c2pa"] is shown["marks"]["watermark"] is False
     assert (shown["loras"], shown["models"]) == ({"glasses": "runs/x=y"}, ["sd15"])
 

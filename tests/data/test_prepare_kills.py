@@ -50,13 +50,15 @@ def kill_and_resume(tmp_path: Path, count: int, kills: int, workers: int) -> Non
     finish(source, tmp_path / "whole")
     expected = content(tmp_path / "whole")
     random = np.random.default_rng(kills)
-    killed = 0
-    for attempt in range(kills):
+    killed = attempt = 0
+    while killed < kills and attempt < 3 * kills + 3:  # on a busy machine a run may end before it is killed
+        attempt += 1
         out = tmp_path / f"out{attempt}"
-        run = subprocess.Popen([sys.executable, "-c", RUN, str(source), str(out), str(workers)])
+        words = [sys.executable, "-c", RUN, str(source), str(out), str(workers)]
+        run = subprocess.Popen(words, preexec_fn=lambda: os.nice(5))
         journal = out / ".prepare/journal.jsonl"
         wanted = int(random.integers(1, count - 2))  # a moment of the work, not of the interpreter's start
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while run.poll() is None and time.monotonic() < until:
             if journal.exists() and journal.read_bytes().count(b"\n") >= wanted:
                 break
@@ -68,11 +70,11 @@ def kill_and_resume(tmp_path: Path, count: int, kills: int, workers: int) -> Non
         report = finish(source, out)
         assert report.run["already"] in {before, before - 1, 0}
         assert content(out) == expected
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while any(alive(p) for p in workers_left) and time.monotonic() < until:
             time.sleep(0.05)
         assert not [p for p in workers_left if alive(p)]  # no worker outlives its parent
-    assert killed >= 0.7 * kills
+    assert killed == kills
 
 
 def alive(pid: int) -> bool:

@@ -192,7 +192,9 @@ def small_eyes(monkeypatch, eye, judge):
     monkeypatch.setattr(Judge, "load", lambda path=None: judge)
 
 
-def test_the_command_prints_the_table_and_writes_scores_and_card(small_eyes, model, tmp_path, capsys):
+def test_the_command_prints_the_table_and_writes_scores_and_card(
+    small_eyes, model, some_faces, tmp_path, capsys, monkeypatch
+):
     card = tmp_path / "card.md"
     card.write_text(f"{report.BEGIN}\n{report.END}\n")
     words = ["evaluate", str(model), "--limit", "4", "--steps", "1", "--batch", "4", "--device", "cpu"]
@@ -204,11 +206,14 @@ def test_the_command_prints_the_table_and_writes_scores_and_card(small_eyes, mod
     assert "4 (a seeded sample) of the 673" in table and table in shown.out
     assert len(list((tmp_path / "out" / "faces").iterdir())) == 4
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert any(row["metric"] == "frechet/eye/drawn" for row in scores)
 
+    monkeypatch.setitem(evaluate.__kwdefaults__, "faces", some_faces)  # of which the command tells the same
     assert main([*words, "--json"]) == 0
     shown = capsys.readouterr()
-    assert json.loads(shown.out) == scores
-    assert "No card was written" in shown.err and (tmp_path / "runs" / "evaluate" / "tiny" / "scores.json").is_file()
+    assert json.loads(shown.out) == json.loads((tmp_path / "runs" / "evaluate" / "tiny" / "scores.json").read_text())
+    assert {row["metric"] for row in json.loads(shown.out)} <= {row["metric"] for row in scores}
+    assert "No card was written" in shown.err
 
 
 def test_the_command_refuses_in_one_line(small_eyes, capsys, tmp_path):

@@ -56,7 +56,7 @@ def started(job, **environment):
 
 def test_every_task_is_told_its_place_and_the_words_as_they_were_written(cluster):
     (cluster / "my env").write_text("NAME='two words'\n")
-    assert started(Job(WORDS, array="0-9", env_file="my env")).wait(60) == 0
+    assert started(Job(WORDS, array="0-9", env_file="my env")).wait(300) == 0
     words = ["-m", "likeness", *(w.replace("{task}", "7") for w in WORDS)]
     for rank in (0, 1):
         told = (cluster / f"told.{rank}").read_text().split("\n")[:-1]
@@ -66,18 +66,18 @@ def test_every_task_is_told_its_place_and_the_words_as_they_were_written(cluster
 
 def test_before_the_time_is_up_the_training_saves_and_queues_again(cluster):
     job = started(Job(WORDS[:2]), SLOW="1")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while len(list(cluster.glob("begun.*"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     job.send_signal(10)  # USR1, as --signal=B:USR1@120 has it
-    assert job.wait(60) == 0
+    assert job.wait(300) == 0
     assert (cluster / "cancelled").read_text() == "--signal=TERM 10042\n"
     assert {p.name for p in cluster.glob("saved.*")} == {"saved.0", "saved.1"}
     assert (cluster / "requeued").read_text() == "requeue 10042\n"
 
 
 def test_a_training_that_fails_is_not_queued_again(cluster):
-    assert started(Job(WORDS[:2]), STATUS="3").wait(60) == 3
+    assert started(Job(WORDS[:2]), STATUS="3").wait(300) == 3
     assert not (cluster / "requeued").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,17 @@ def test_the_code_and_the_command_of_a_card_run(lora, ddpm, dino, tiny, tmp_path
             if kind != "dino":  # it wants a photo, and its tests have some
                 more = ["--steps", "1"] if "pull" not in command else []
                 assert main([*shlex.split(command)[1:], *more]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mini", "eye", "judge"])
+def test_the_card_of_a_shipped_model_says_what_is_known_of_it(name):
+    text = card.card(subject.find(name if name == "mini" else registry.ASSETS / name))
+    assert ModelCard(text).data.license == "cc-by-4.0"
+    assert "FairFace (Karkkainen & Joo, 2021), CC BY 4.0" in text  # which is what that licence asks for
+    assert card.UNKNOWN not in text and text.count(f"\n{card.FORBIDDEN}") == 1
+    assert "src/likeness" not in text
+
+
+def test_who_fine_tunes_mini_names_its_data():
+    what = replace(subject.find("mini"), kind="merged", base="mini", path=Path("elsewhere"))
+    assert "The base, `mini`: Trained on FairFace" in card.card(what)

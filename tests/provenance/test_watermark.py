@@ -35,6 +35,17 @@ def test_the_same_face_and_bytes_give_the_same_pixels(portraits, marked):
     assert watermark.embed(portraits[0], PAYLOADS[1]).tobytes() != marked[0].tobytes()
 
 
+def test_a_mark_can_be_taken_off(portraits, marked):
+    freed = [watermark.erase(image) for image in marked]
+    assert min(psnr(a, b) for a, b in zip(portraits, freed, strict=True)) > 48  # rounding alone leaves 51 to 59
+    assert not any(watermark.detect(image, search=False) for image in freed)
+
+
+def test_what_is_not_marked_or_was_cropped_stays(portraits, marked):
+    cut = marked[0].crop((5, 9, 121, 125))
+    assert watermark.erase(portraits[0]) is portraits[0] and watermark.erase(cut) is cut
+
+
 def test_jpeg_at_80_leaves_it(marked, saved_again):
     assert share([saved_again(image, "JPEG", quality=80)[1] for image in marked]) >= 0.95
 

@@ -90,6 +90,12 @@ def test_log_lines_tell_what_happened_and_not_what_was_asked(here, lines):
     assert "secret" not in json.dumps(lines())
 
 
+def test_probes_that_go_well_do_not_fill_the_log(here, lines):
+    for path in ("/healthz", "/readyz", "/metrics", "/v1/models"):
+        assert here.get(path).status_code == 200
+    assert [line["path"] for line in lines()] == ["/v1/models"]
+
+
 def test_log_prompts_writes_them(tmp_path, lines):
     with client(tmp_path, log_prompts=True) as it:
         it.post("/v1/images", json=FACE)
@@ -187,18 +193,20 @@ def test_the_end_lets_what_runs_finish_and_tells_the_rest(tmp_path):
         engine.gate.clear()
 
         async def leave():
-            async with httpx.AsyncClient(base_url=base, timeout=20) as it:
+            async with httpx.AsyncClient(base_url=base, timeout=120) as it:
                 job = (await it.post("/v1/jobs", json=FACE)).json()
                 waiting = asyncio.create_task(it.post("/v1/images", json=FACE))
-                stream = asyncio.create_task(it.get(job["events"]))
                 while len(engine.live) < 2:
                     await asyncio.sleep(0.01)
-                made.state.leave()
-                return await waiting, await stream
+                async with it.stream("GET", job["events"]) as stream:
+                    lines = stream.aiter_lines()
+                    assert await anext(lines)  # it listens
+                    made.state.leave()
+                    return await waiting, [line async for line in lines if line]
 
         answer, events = asyncio.run(leave())
     assert answer.status_code == 503 and "closing" in answer.json()["error"]["message"]
-    assert events.text.strip().splitlines()[-2] == "event: failed" and "closing" in events.text
+    assert events[-2] == "event: failed" and "closing" in events[-1]
 
 
 def test_openapi_documents_every_route(here):

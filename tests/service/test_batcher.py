@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+import patient
 from likeness.generate.resolve import resolve
 from likeness.models.registry import find
 from likeness.records import ImageRequest
@@ -62,7 +63,7 @@ def ask(batcher, seed=0, deadline=None, **changes):
 
 
 def run(test):
-    return lambda: asyncio.run(test())
+    return lambda: patient.run(test())
 
 
 def kinds(ticket):

@@ -117,7 +117,7 @@ def test_programs_that_start_at_once_take_turns(database: Database, url: str, tm
         assert program.stdin
         program.stdin.write("\n")
         program.stdin.flush()
-    assert [(program.communicate(timeout=60)[1], program.returncode) for program in programs] == [("", 0)] * 2
+    assert [(program.communicate(timeout=300)[1], program.returncode) for program in programs] == [("", 0)] * 2
     with database.read() as connection:
         assert version_of(connection) == len(STEPS)
 

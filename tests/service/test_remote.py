@@ -6,7 +6,6 @@ import http.server
 import io
 import json
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -49,7 +48,7 @@ class Gateway(http.server.BaseHTTPRequestHandler):
             free = self.path == "/busy" and times > 1
             return self.answer(200 if free else 503, answers["/generate-image"], {"Retry-After": "0.05"})
         if self.path == "/slow":
-            time.sleep(1.5)
+            self.server.end.wait(300)
         if self.path == "/html":
             return self.answer(200, b"<html>")
         if self.path == "/broken":
@@ -78,10 +77,11 @@ class Gateway(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
-    made.asked = []
+    made.asked, made.end = [], threading.Event()
     made.url = f"http://127.0.0.1:{made.server_port}"
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
+    made.end.set()
     made.shutdown()
     made.server_close()
 
@@ -159,7 +159,7 @@ def test_a_busy_server_is_asked_once_more(server):
     ],
 )  # fmt: skip
 def test_whatever_the_server_does_is_one_line(server, path, kind, says):
-    (handle,), _ = draw(server.url + path, ImageRequest("a man"), timeout=0.3)
+    (handle,), _ = draw(server.url + path, ImageRequest("a man"), timeout=0.3 if path == "/slow" else 120)
     assert handle.failure.kind == kind and says in str(handle.failure) and "\n" not in str(handle.failure)
 
 
@@ -174,15 +174,16 @@ def test_limits_deadlines_and_leaving(server):
     async def go():
         engine = RemoteEngine(server.url + "/slow", queue=2)
         await engine.start()
-        late = await engine.submit(ImageRequest("a man"), deadline=0.1)
-        left = await engine.submit(ImageRequest("a man"))
+        first, second = [await engine.submit(ImageRequest("a man")) for _ in range(2)]
         with pytest.raises(Busy):
             await engine.submit(ImageRequest("a man"))
+        first.cancel()
+        late = await engine.submit(ImageRequest("a man"), deadline=0.1)
         with pytest.raises(Failed) as failed:
             await late.result()
         assert failed.value.kind == "expired"
-        left.cancel()
-        assert engine.depth()["running"] == engine.depth()["queued"] == 0 and engine.depth()["left"] == 2
+        second.cancel()
+        assert engine.depth()["running"] == engine.depth()["queued"] == 0 and engine.depth()["left"] == 3
         await engine.close()
         with pytest.raises(Failed):
             await engine.submit(ImageRequest("a man"))
@@ -222,7 +223,7 @@ def test_texts_in_both_forms(server):
     assert field == {"prompt_text": "man, 30s"} and chat["model"] == "llama" and "red hair" in str(chat["messages"])
     for path, kind in (("/nothing", "remote"), ("/broken", "remote"), ("/slow", "expired")):
         with pytest.raises(Failed) as failed:
-            describe(server.url + path, "a man", timeout=0.3)
+            describe(server.url + path, "a man", timeout=0.3 if path == "/slow" else 120)
         assert failed.value.kind == kind
     with pytest.raises(UsageError):
         describe(server.url, "  ")

@@ -108,7 +108,7 @@ def test_servers_killed_ten_times_lose_nothing(url: str, tmp_path: Path):
 def test_processes_that_remember_one_caption_agree_on_it(url: str, tmp_path: Path):
     """The first one's stays: both answer it from then on."""
     working = [start("captions", url, tmp_path / "pictures", number, 6) for number in range(2)]
-    said = [process.communicate(timeout=120)[0].splitlines() for process in working]
+    said = [process.communicate(timeout=300)[0].splitlines() for process in working]
     assert len(said[0]) == 6 and said[0] == said[1]
 
 
@@ -151,7 +151,7 @@ MOMENTS = (
 def test_death_at_the_worst_moment(tmp_path: Path, moment: str):
     url, folder = place("sqlite", tmp_path), tmp_path / "pictures"
     process = start(url, folder, moment, code=DYING)
-    errors = process.communicate(timeout=60)[1]
+    errors = process.communicate(timeout=300)[1]
     assert process.returncode == -9, errors
     store = Store.open(url, folder)
     assert everything(store) == []  # no entry without its picture, and the deleted one stays deleted

@@ -46,7 +46,7 @@ def finished(folder, **options):
 
 def test_a_kill_loses_less_than_an_interval_and_the_run_ends_in_the_same_bits(root, tmp_path):
     program = [sys.executable, str(root / "tests" / "lines.py")]
-    killed = subprocess.run([*program, str(tmp_path / "killed"), "{}", "dropout=0.3", "die=56"], timeout=120)
+    killed = subprocess.run([*program, str(tmp_path / "killed"), "{}", "dropout=0.3", "die=56"], timeout=600)
     assert killed.returncode == -signal.SIGKILL
     assert [p.name for p in RunFolder(tmp_path / "killed").checkpoints()] == ["checkpoint-00000032"]
     whole, parts = (finished(tmp_path / name, dropout=0.3) for name in ("whole", "killed"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -93,11 +94,12 @@ def likeness() -> Any:
 
 @pytest.fixture(scope="session")
 def open_port() -> Callable[[], int]:
-    """A port that nobody has."""
+    """A port that nobody has, and that no system hands out by itself before it is taken (Linux begins at 32768)."""
 
     def found() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
+        while True:
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", random.SystemRandom().randrange(20_000, 30_000)))
+                return probe.getsockname()[1]
 
     return found

@@ -34,6 +34,7 @@ class State:
     key: str = ""
     pause: float = 0.0
     busy: bool = False
+    forgetful: bool = False  # takes jobs and knows nothing of them, as after a new start
     loras: tuple[str, ...] = ("glasses",)
     entries: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     pictures: dict[str, bytes] = dataclasses.field(default_factory=dict)
@@ -143,7 +144,8 @@ class Handler(BaseHTTPRequestHandler):
         if "forbidden" in body["prompt"]:
             raise Refused(422, "prompt_refused", "this service draws nobody of that kind")
         job = {"id": f"j{len(self.state.jobs)}", "status": "queued", "body": body, "pictures": [], "notes": []}
-        self.state.jobs[job["id"]] = job
+        if not self.state.forgetful:
+            self.state.jobs[job["id"]] = job
         return {k: v for k, v in job.items() if k != "body"}
 
     def _events(self, job: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from likeness.ui.problems import Problem
 
 
 def over(drawing: Drawing) -> Progress:
-    for _ in range(600):
+    for _ in range(2400):
         if drawing.now.over:
             return drawing.now
         time.sleep(0.05)
@@ -38,10 +38,8 @@ def test_a_crash_is_told_and_ends_the_job(client):
 
 def test_a_job_that_is_forgotten_ends_with_a_problem(client, state, monkeypatch):
     monkeypatch.setattr("likeness.ui.drawing.TRIES", 1)
-    state.pause = 0.05
-    drawing = Drawing(client, {"prompt": "A man.", "steps": 3})
-    state.jobs.clear()  # the service was started anew
-    assert over(drawing).problem is not None
+    state.forgetful = True  # the service was started anew
+    assert over(Drawing(client, {"prompt": "A man.", "steps": 3})).problem is not None
 
 
 def test_what_is_not_taken_is_no_job(client, state):

@@ -62,7 +62,7 @@ def test_a_port_that_is_taken_names_its_flag(likeness, args, flag):
         taken.listen()
         port = taken.getsockname()[1]
         with likeness(*args, str(port)) as process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=300)
     assert process.returncode == 2 and f"port {port}" in err and f"with {flag}" in err and not out
 
 
@@ -73,7 +73,7 @@ def test_the_page_runs_until_it_is_told_to_end(likeness, open_port, service):
         assert told == [["page", f"http://127.0.0.1:{port}"], ["service", service]]
         assert processes.answers(f"http://127.0.0.1:{port}/_stcore/health")
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     assert process.returncode == 0 and not out and "Traceback" not in err
     assert processes.free("127.0.0.1", port)
 
@@ -96,7 +96,7 @@ def test_service_and_page_start_and_end_together(likeness, open_port, tmp_path):
                 os.kill(serving[0], signal.SIGKILL)
             else:
                 process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=120)
+            _, err = process.communicate(timeout=300)
         assert process.returncode == (1 if kill else 0)
         assert ("the service ended unexpectedly with exit code -9; the other was ended too" in err) == kill
         assert processes.free("127.0.0.1", page)

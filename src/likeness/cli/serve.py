@@ -23,6 +23,9 @@ def serve(
     lora: Annotated[list[str] | None, _option("LoRA that requests may name, as NAME=PATH. Repeatable.")] = None,
     device: Annotated[str | None, _option("cpu, cuda, cuda:1 or mps.")] = None,
     no_keys: Annotated[bool, _option("Ask for no API key, whoever can reach the address.", "--no-keys")] = False,
+    no_safety_checker: Annotated[
+        bool, _option("Let out what Stable Diffusion's safety checker would keep back.", "--no-safety-checker")
+    ] = False,
     public_url: Annotated[str | None, _option("Address that clients know the service by, for links.")] = None,
     log_prompts: Annotated[bool, _option("Write prompts into the log.", "--log-prompts")] = False,
     changes: Annotated[list[str] | None, _option("Any setting, as key=value. Repeatable.", "--set")] = None,
@@ -35,7 +38,7 @@ def serve(
     flags = {
         "host": host, "port": port, "model": model, "models": models or None, "device": device,
         "loras": _loras(lora), "require_keys": False if no_keys else None, "public_url": public_url,
-        "log_prompts": log_prompts or None,
+        "safety_checker": False if no_safety_checker else None, "log_prompts": log_prompts or None,
     }  # fmt: skip
     settings = read(config, pairs(changes or []) | {key: value for key, value in flags.items() if value is not None})
     if show:

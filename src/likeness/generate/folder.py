@@ -111,10 +111,14 @@ def save_folder(
 
 def save(path: str | Path, sample: Sample, marks: Marks | None = None) -> Path:
     """One sample as a PNG with its recipe, and with `marks` what they say."""
+    from .inpaint import without_watermark
+
     facts = sample.image.info.get("likeness", {})
     extra = {"drawn": facts} | {k: v for k, v in sample.image.info.items() if k == "mixture"}
     extra |= {"start_sha256": digest(sample.request.image)} if sample.request.image else {}
-    return save_png(path, sample.image, sample.request, sample.seed, sample.fingerprint, extra, marks or UNTOUCHED)
+    marks = marks or UNTOUCHED
+    image = without_watermark(sample.image, sample.request) if marks.watermark else sample.image
+    return save_png(path, image, sample.request, sample.seed, sample.fingerprint, extra, marks)
 
 
 def _index(folder: Path) -> list[dict]:

@@ -92,6 +92,21 @@ def embed(image: Image.Image, payload: bytes) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def erase(image: Image.Image) -> Image.Image:
+    """The picture about as it was before `embed`; the same picture if it has no mark, or was cropped or resized since.
+
+    For a part that is kept in another picture, which gets a mark of its own: two on each other can be seen.
+    """
+    from PIL import Image
+
+    found = detect(image, search=False)
+    if found is None or (found.x, found.y) != (0, 0):
+        return image
+    twice = embed(image, found.payload)  # what is added depends so little on a mark that is there already
+    pixels = np.asarray(image.convert(twice.mode), np.int16)
+    return Image.fromarray(np.clip(2 * pixels - np.asarray(twice), 0, 255).astype(np.uint8))
+
+
 def detect(image: Image.Image, search: bool = True) -> Found | None:
     """The watermark of a picture, or None. With `search` also in a resized or mirrored one, which takes longer.
 

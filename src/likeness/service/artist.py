@@ -20,6 +20,7 @@ from .tickets import Place
 from .worker import main
 
 PREVIEWS = 6  # of a picture, about
+PATIENCE = 10.0  # seconds for a process to end by itself before it is killed
 LONGEST_PAUSE = 30.0  # seconds between two starts of a process that keeps dying
 _log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class ProcessArtist:
 
     @staticmethod
     def _end(process: BaseProcess) -> None:
-        process.join(10)
+        process.join(PATIENCE)
         if process.is_alive():
             process.kill()
             process.join(5)

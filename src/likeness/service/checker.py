@@ -53,7 +53,7 @@ class Checker:
         return [bool(flag) for flag in found]
 
 
-_REMEDY = f"put {REPOSITORY} into the model's folder as {FOLDER}/, or serve without one: --set safety_checker=false"
+_REMEDY = f"put {REPOSITORY} into the model's folder as {FOLDER}/, or serve without one: --no-safety-checker"
 
 
 def _published(model: Path) -> Path:

@@ -123,8 +123,9 @@ class Studio:
         self, plan: Plan, digest: str, seed: int | None, width: int, height: int, seconds: float
     ) -> Entry:
         entry = NewEntry(
-            owner=plan.owner, kind="image", prompt=plan.request.prompt, negative=plan.request.negative_prompt,
-            request=plan.told | {"seed": seed, "count": 1}, seed=seed, digest=digest, width=width, height=height,
+            owner=plan.owner, kind="image", prompt=plan.request.prompt,
+            negative_prompt=plan.request.negative_prompt, request=plan.told | {"seed": seed, "count": 1}, seed=seed,
+            digest=digest, width=width, height=height,
             model=plan.request.model, fingerprint=plan.fingerprint, attributes=plan.attributes, parent=plan.parent,
             seconds=seconds,
         )  # fmt: skip

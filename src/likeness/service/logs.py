@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 LOGGER = "likeness.service"
 _log = logging.getLogger(LOGGER)
+PROBES = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines
 
 
 class JsonLines(logging.Formatter):
@@ -62,9 +63,10 @@ def as_json(words: bool = False, stream: TextIO | None = None) -> Iterator[None]
 
 
 def request(facts: dict[str, Any]) -> None:
-    """The line of an answered request; facts without a value are left out."""
+    """The line of an answered request; facts without a value are left out. Of a probe it is for debugging."""
     told = {key: value for key, value in facts.items() if value is not None}
-    level = logging.WARNING if facts["status"] >= 500 else logging.INFO
+    fine = logging.DEBUG if facts["path"] in PROBES and facts["status"] < 400 else logging.INFO
+    level = logging.WARNING if facts["status"] >= 500 else fine
     _log.log(level, "request", extra={"facts": told})
 
 

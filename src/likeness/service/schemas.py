@@ -206,7 +206,7 @@ class EntryAnswer(BaseModel):
     created: str
     kind: Literal["image", "caption"]
     prompt: str
-    negative: str
+    negative_prompt: str
     request: dict[str, Any]
     seed: int | None
     digest: str | None

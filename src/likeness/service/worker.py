@@ -207,6 +207,7 @@ class Waiting:
 
 def finish(item: Item, sample: Sample, options: Options) -> Picture:
     """The picture as it leaves the server: its marks name LoRAs as the operator does, and no path of this machine."""
+    from ..generate.inpaint import without_watermark
     from ..provenance import digest, mark_png, recipe_of
 
     request, facts = item.request, dict(sample.image.info.get("likeness", {}))
@@ -217,7 +218,9 @@ def finish(item: Item, sample: Sample, options: Options) -> Picture:
     if request.image:
         extra["start_sha256"] = digest(request.image)
     public = replace(request, image=_by_content(request.image), mask=_by_content(request.mask))
-    png = mark_png(sample.image, public, sample.seed, sample.fingerprint, extra, options.marks)
+    marked = options.marks is None or options.marks.watermark
+    image = without_watermark(sample.image, request) if marked else sample.image
+    png = mark_png(image, public, sample.seed, sample.fingerprint, extra, options.marks)
     recipe = recipe_of(public, sample.seed, sample.fingerprint, extra)
     width, height = sample.image.size
     return Picture(png, sample.seed, width, height, recipe, sample.seconds)

@@ -31,7 +31,7 @@ class NewEntry:
     kind: str
     prompt: str
     request: dict[str, Any]
-    negative: str = ""
+    negative_prompt: str = ""
     seed: int | None = None
     digest: str | None = None
     width: int | None = None
@@ -54,7 +54,7 @@ class Entry:
     kind: str
     prompt: str
     request: dict[str, Any]
-    negative: str
+    negative_prompt: str
     seed: int | None
     digest: str | None
     width: int | None
@@ -173,7 +173,7 @@ def _conditions(database: Database, query: Query) -> list[ColumnElement[bool]]:
 
 
 def _plain(row: Row[Any]) -> dict[str, Any]:
-    return dict(row._mapping)
+    return {column.key: row._mapping[column] for column in entries.c}  # by our names, not the database's
 
 
 _FIELDS = tuple(f.name for f in fields(Entry))

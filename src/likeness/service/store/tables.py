@@ -22,7 +22,7 @@ entries = Table(
     Column("kind", Text, nullable=False),
     Column("prompt", Text, nullable=False),
     Column("folded", Text, nullable=False),  # the prompt as search compares it
-    Column("negative", Text, nullable=False),
+    Column("negative", Text, key="negative_prompt", nullable=False),
     Column("request", Text, nullable=False),  # JSON, as text: JSONB refuses some of what JSON allows
     Column("seed", Text),  # up to 2**64 - 1: more than a column of integers holds
     Column("digest", Text),
