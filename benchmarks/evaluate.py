@@ -19,8 +19,8 @@ AGREE = 1e-3  # relative: torchmetrics adds up in float32
 
 
 def rates(folder: Path, names: list[str], weights: list[str], device: str | None, count: int) -> list[dict[str, Any]]:
-    from likeness.evaluate.networks import load, parse_weights
-    from likeness.evaluate.statistics import measure, scan
+    from likeness.evaluate.networks.catalogue import load, parse_weights
+    from likeness.evaluate.sets.statistics import measure, scan
 
     rows = []
     found = scan(sorted((folder / "images" if (folder / "images").is_dir() else folder).iterdir())[:count])
@@ -46,8 +46,8 @@ def distances(count: int, size: int) -> list[dict[str, Any]]:
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    from likeness.evaluate.distances import frechet, kernel
-    from likeness.evaluate.moments import Moments
+    from likeness.evaluate.formulas.distances import frechet, kernel
+    from likeness.evaluate.formulas.moments import Moments
 
     class Given(nn.Module):
         """Pictures of 1 x size x 1 are their own features."""
@@ -103,7 +103,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=512, help="numbers of a vector in (b)")
     parser.add_argument("--output", type=Path, default=Path("runs/bench/evaluate.json"))
     args = parser.parse_args()
-    from likeness.evaluate.adherence import FACES
+    from likeness.evaluate.adherence.cases import FACES
 
     a = rates(args.images or FACES, args.network or ["eye"], args.weights, args.device, args.count)
     b = distances(args.features, args.size)

@@ -13,10 +13,10 @@ from typing import Any
 
 from likeness.cli.progress import bar
 from likeness.errors import UsageError
-from likeness.evaluate import features
-from likeness.evaluate.adherence import adherence, cases
-from likeness.evaluate.intervals import wilson
-from likeness.evaluate.traits import TRAITS
+from likeness.evaluate.adherence.cases import adherence, cases
+from likeness.evaluate.adherence.traits import TRAITS
+from likeness.evaluate.formulas.intervals import wilson
+from likeness.evaluate.networks import features
 from likeness.files import write_json
 from likeness.generate.generator import FaceGenerator
 from likeness.generate.grid import sheet

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from likeness.evaluate.intervals import wilson
+from likeness.evaluate.formulas.intervals import wilson
 from likeness.files import write_json
 from likeness.provenance import watermark
 

@@ -63,7 +63,7 @@ FOLDERS = {
     "prompts": "what the models are asked, with versions",
     "cli": "one file per noun: parse, call, print",
     "data": "faces and their labels, read and prepared",
-    "evaluate": "features, statistics, distances, adherence, report",
+    "evaluate": "networks, formulas, adherence; pairs, sets, prompts, audit, groups, compare; charts, reports",
     "generate": "a request becomes a picture",
     "grammar": "Attributes <-> English",
     "launch": "where a run happens",

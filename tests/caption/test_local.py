@@ -31,7 +31,7 @@ def face(name: str, attributes: Attributes | None = MAN, path: Path = Path("nowh
 
 @pytest.fixture(scope="module")
 def shipped() -> list[Face]:
-    from likeness.evaluate.adherence import FACES
+    from likeness.evaluate.adherence.cases import FACES
 
     return [Face(record, FACES / record.file_name) for record in read_faces(FACES, "test")]
 

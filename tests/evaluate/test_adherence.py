@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
-from likeness.evaluate.adherence import STYLES, Adherence, adherence, cases, halves
-from likeness.evaluate.traits import TRAITS
+from likeness.evaluate.adherence.cases import STYLES, Adherence, adherence, cases, halves
+from likeness.evaluate.adherence.traits import TRAITS
 from likeness.grammar import describe, parse
 from likeness.models.judge import HEADS
 from likeness.records import Age, Attributes

@@ -14,10 +14,10 @@ from likeness.caption.captioner import make as make_captioner
 from likeness.caption.picture import data_url
 from likeness.data.labels import read_faces
 from likeness.errors import ModelNotFound, UsageError
-from likeness.evaluate import networks
-from likeness.evaluate.answers import ByJudge, Described, Options, ZeroShot, make
-from likeness.evaluate.features import predictions
-from likeness.evaluate.questions import question
+from likeness.evaluate.adherence.answers import ByJudge, Described, Options, ZeroShot, make
+from likeness.evaluate.adherence.questions import question
+from likeness.evaluate.networks import catalogue as networks
+from likeness.evaluate.networks.features import predictions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "caption"))  # where the server of the caption tests lies
 

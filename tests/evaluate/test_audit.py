@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 
 from likeness.cli import evaluate_audit
 from likeness.errors import UsageError
-from likeness.evaluate import audit_report as report
-from likeness.evaluate import networks
-from likeness.evaluate.adherence import cases
-from likeness.evaluate.answers import ByJudge
-from likeness.evaluate.audit import AuditSettings, audit
-from likeness.evaluate.audit_measures import Seen, group_quality
-from likeness.evaluate.prompts import GENDERS
+from likeness.evaluate.adherence.answers import ByJudge
+from likeness.evaluate.adherence.cases import cases
+from likeness.evaluate.audit import report
+from likeness.evaluate.audit.measures import Seen, group_quality
+from likeness.evaluate.audit.run import AuditSettings, audit
+from likeness.evaluate.networks import catalogue as networks
+from likeness.evaluate.prompts.grid import GENDERS
 from likeness.generate.generator import FaceGenerator
 from likeness.records import Score
 

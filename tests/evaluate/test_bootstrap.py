@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from likeness.evaluate.bootstrap import mean_interval, student
+from likeness.evaluate.formulas.bootstrap import mean_interval, student
 
 
 def coverage(draw, count: int, truth: float, runs: int, resamples: int = 400) -> float:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from likeness.errors import UsageError
-from likeness.evaluate.diversity import spread, vendi, vendi_of_samples
-from likeness.evaluate.group_quality import qualities, worst
+from likeness.evaluate.audit.group_quality import qualities, worst
+from likeness.evaluate.formulas.diversity import spread, vendi, vendi_of_samples
 
 
 def normal(*size: int, seed: int = 0) -> torch.Tensor:

@@ -11,9 +11,9 @@ import pytest
 from likeness.cli.main import main
 from likeness.errors import ModelNotFound, UsageError
 from likeness.evaluate import floor, report
+from likeness.evaluate.adherence.traits import TRAITS
 from likeness.evaluate.evaluation import Evaluation, Settings, evaluate
-from likeness.evaluate.features import image_features
-from likeness.evaluate.traits import TRAITS
+from likeness.evaluate.networks.features import image_features
 from likeness.generate.generator import FaceGenerator
 from likeness.models.eye import Eye
 from likeness.models.judge import Judge

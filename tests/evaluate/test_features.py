@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from likeness.errors import UsageError
-from likeness.evaluate.features import RESIZED, batches, image_features, pictures, predictions
+from likeness.evaluate.networks.features import RESIZED, batches, image_features, pictures, predictions
 from likeness.models.judge import HEADS
 
 

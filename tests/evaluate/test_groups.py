@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from likeness.errors import UsageError
-from likeness.evaluate.groups import MEANINGS, Answers, question
-from likeness.evaluate.intervals import wilson
+from likeness.evaluate.formulas.intervals import wilson
+from likeness.evaluate.groups.verdicts import MEANINGS, Answers, question
 from likeness.generate.hybrids import Combination
 from likeness.models.judge import HEADS
 from likeness.records import ETHNICITIES, Attributes

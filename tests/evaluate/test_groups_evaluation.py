@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from likeness.cli.evaluate_groups import register
 from likeness.errors import UsageError
-from likeness.evaluate import groups_report
-from likeness.evaluate.groups_evaluation import GroupEvaluation, chosen, evaluate_groups, smaller
+from likeness.evaluate.groups import report as groups_report
+from likeness.evaluate.groups.run import GroupEvaluation, chosen, evaluate_groups, smaller
 from likeness.generate.hybrids import open_model
 from likeness.generate.hybrids import request as request_of
 from likeness.models import ddpm

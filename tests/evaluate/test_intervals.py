@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from likeness.evaluate.intervals import balanced_accuracy, wilson
+from likeness.evaluate.formulas.intervals import balanced_accuracy, wilson
 
 
 @pytest.mark.parametrize(

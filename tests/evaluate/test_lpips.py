@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from likeness.errors import UsageError
-from likeness.evaluate.lpips import HEADS, SCALE, SHIFT, SMALLEST, TRUNKS, load
+from likeness.evaluate.networks.lpips import HEADS, SCALE, SHIFT, SMALLEST, TRUNKS, load
 
 WIDTHS = {"alex": (64, 192, 384, 256, 256), "vgg": (64, 128, 256, 512, 512)}
 # tensors of torchvision's `features`, counted from its own source: 5 and 13 convolutions with their biases

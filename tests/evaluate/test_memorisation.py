@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 from scipy.stats import mannwhitneyu
 
 from likeness.errors import UsageError
-from likeness.evaluate import networks
-from likeness.evaluate.memorisation import memorisation, nearest, split_of, superiority
+from likeness.evaluate.audit.memorisation import memorisation, nearest, split_of, superiority
+from likeness.evaluate.networks import catalogue as networks
 
 
 def normal(*size: int, seed: int = 0) -> torch.Tensor:

@@ -8,8 +8,8 @@ from torch import nn
 
 from likeness.errors import UsageError
 from likeness.evaluate import floor
-from likeness.evaluate.distances import frechet, frechet_deviation
-from likeness.evaluate.moments import Moments
+from likeness.evaluate.formulas.distances import frechet, frechet_deviation
+from likeness.evaluate.formulas.moments import Moments
 
 
 def cloud(n: int, size: int = 8, seed: int = 0, shift: float = 0.0) -> torch.Tensor:

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from likeness.errors import ModelNotFound, UsageError
-from likeness.evaluate import networks
-from likeness.evaluate.inception import FidInception, max_pool, mean_pool
-from likeness.evaluate.networks import NETWORKS, clean_pixels, load, parse_weights
+from likeness.evaluate.networks import catalogue as networks
+from likeness.evaluate.networks.catalogue import NETWORKS, clean_pixels, load, parse_weights
+from likeness.evaluate.networks.inception import FidInception, max_pool, mean_pool
 from likeness.models.mini import load_tokenizer
 from likeness.models.registry import ASSETS
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from likeness.errors import UsageError
-from likeness.evaluate.pairing import epochs, match, with_texts
+from likeness.evaluate.pairs.pairing import epochs, match, with_texts
 from likeness.provenance import save_png
 from likeness.records import ImageRequest
 

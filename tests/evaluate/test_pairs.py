@@ -14,10 +14,11 @@ import torch
 from PIL import Image
 
 from likeness.errors import ModelNotFound, UsageError
-from likeness.evaluate import pairs_plots, pairs_report
-from likeness.evaluate.lpips import TRUNKS
-from likeness.evaluate.pair_measures import composite
-from likeness.evaluate.pairs import RULES, Settings, compare
+from likeness.evaluate.networks.lpips import TRUNKS
+from likeness.evaluate.pairs import plots as pairs_plots
+from likeness.evaluate.pairs import report as pairs_report
+from likeness.evaluate.pairs.measures import composite
+from likeness.evaluate.pairs.run import RULES, Settings, compare
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from likeness.errors import UsageError
-from likeness.evaluate.confusion import Confusion
-from likeness.evaluate.prompts import FIELDS, NEGATIONS, Cell, negations, pairs, requests, singles
-from likeness.evaluate.questions import attributes, question
+from likeness.evaluate.adherence.questions import attributes, question
+from likeness.evaluate.formulas.confusion import Confusion
+from likeness.evaluate.prompts.grid import FIELDS, NEGATIONS, Cell, negations, pairs, requests, singles
 from likeness.grammar import parse
 from likeness.models.registry import find, unknown_to
 

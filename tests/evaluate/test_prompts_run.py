@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from likeness.cli import evaluate_prompts
 from likeness.errors import UsageError
-from likeness.evaluate import prompts_report as report
-from likeness.evaluate.answers import ByJudge
-from likeness.evaluate.prompts_run import PromptSettings, evaluate
+from likeness.evaluate.adherence.answers import ByJudge
+from likeness.evaluate.prompts import report
+from likeness.evaluate.prompts.run import PromptSettings, evaluate
 from likeness.generate.generator import FaceGenerator
 from likeness.provenance import read
 from likeness.records import Score

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from likeness.errors import UsageError
-from likeness.evaluate.distances import (
+from likeness.evaluate.formulas.distances import (
     cubic,
     frechet,
     frechet_deviation,
@@ -17,9 +17,9 @@ from likeness.evaluate.distances import (
     kernel,
     kernel_estimate,
 )
-from likeness.evaluate.intervals import Z95
-from likeness.evaluate.manifolds import manifolds
-from likeness.evaluate.moments import Moments
+from likeness.evaluate.formulas.intervals import Z95
+from likeness.evaluate.formulas.manifolds import manifolds
+from likeness.evaluate.formulas.moments import Moments
 
 
 def cloud(n: int, size: int = 8, seed: int = 0, shift: float = 0.0, scale: float = 1.0) -> torch.Tensor:
@@ -165,7 +165,7 @@ def prdc(real: np.ndarray, fake: np.ndarray, k: int) -> dict[str, float]:
 
 
 def test_neighbours_are_those_of_the_published_formulas(monkeypatch):
-    monkeypatch.setattr("likeness.evaluate.manifolds.ROWS", 17)  # several blocks, the last one short
+    monkeypatch.setattr("likeness.evaluate.formulas.manifolds.ROWS", 17)  # several blocks, the last one short
     drawn, real = cloud(70, 3, seed=1, shift=0.7), cloud(90, 3)
     found = manifolds(drawn, real)
     three, five = (prdc(real.numpy(), drawn.numpy(), k) for k in (3, 5))

@@ -12,13 +12,14 @@ from PIL import Image
 
 from likeness.cli.main import main
 from likeness.errors import UsageError
-from likeness.evaluate import sets as sets_module
-from likeness.evaluate import sets_report, statistics
-from likeness.evaluate.moments import Moments
-from likeness.evaluate.networks import Network, find
-from likeness.evaluate.sets import compare, compare_sets, halves
-from likeness.evaluate.statistics import Measured, measure, scan, share
-from likeness.evaluate.weights import Found
+from likeness.evaluate.formulas.moments import Moments
+from likeness.evaluate.networks.catalogue import Network, find
+from likeness.evaluate.networks.weights import Found
+from likeness.evaluate.sets import report as sets_report
+from likeness.evaluate.sets import run as sets_module
+from likeness.evaluate.sets import statistics
+from likeness.evaluate.sets.run import compare, compare_sets, halves
+from likeness.evaluate.sets.statistics import Measured, measure, scan, share
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chisquare
 
 from likeness.errors import UsageError
-from likeness.evaluate.shares import chance_of, corrected, read_reference, shares
+from likeness.evaluate.audit.shares import chance_of, corrected, read_reference, shares
 
 VALUES = ("female", "male", "other")
 FIELDS = {"gender": ("female", "male"), "age": ("young", "old", "70+")}

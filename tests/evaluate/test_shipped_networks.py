@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from likeness.evaluate import floor
-from likeness.evaluate.adherence import adherence, cases
-from likeness.evaluate.distances import frechet
-from likeness.evaluate.features import image_features, predictions
-from likeness.evaluate.moments import Moments
-from likeness.evaluate.traits import TRAITS
+from likeness.evaluate.adherence.cases import adherence, cases
+from likeness.evaluate.adherence.traits import TRAITS
+from likeness.evaluate.formulas.distances import frechet
+from likeness.evaluate.formulas.moments import Moments
+from likeness.evaluate.networks.features import image_features, predictions
 from likeness.models import eye as eye_model
 from likeness.models import judge as judge_model
 from likeness.runtime import choose

@@ -11,7 +11,7 @@ from skimage.color import rgb2lab
 
 from likeness.data.detect import make_detector
 from likeness.errors import UsageError
-from likeness.evaluate import skin
+from likeness.evaluate.audit import skin
 
 PLACES = ((40.0, 40.0), (88.0, 40.0), (64.0, 66.0), (44.0, 88.0), (84.0, 88.0))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from likeness.evaluate.ssim import SMALLEST, WINDOWS, ssim
+from likeness.evaluate.formulas.ssim import SMALLEST, WINDOWS, ssim
 
 # how scikit-image is asked for the same window
 SKIMAGE = {

@@ -54,10 +54,10 @@ def audit(
     audit.json, audit.md, shares.png, groups.png, sheet.png and nearest.png in --output. Faces that an earlier run drew
     there are taken.
     """
-    from ..evaluate import audit as auditing
-    from ..evaluate import audit_report as report
-    from ..evaluate import networks
-    from ..evaluate.answers import Options, make
+    from ..evaluate.adherence.answers import Options, make
+    from ..evaluate.audit import report
+    from ..evaluate.audit import run as auditing
+    from ..evaluate.networks import catalogue as networks
     from ..generate.generator import FaceGenerator
     from .evaluate import _stages
 

@@ -75,8 +75,8 @@ def compare(
         raise UsageError("--references belongs to folders: name each prompt's picture in its table's column reference")
 
     from ..evaluate.compare import comparison, report
-    from ..evaluate.networks import parse_weights
-    from ..evaluate.statistics import default_cache
+    from ..evaluate.networks.catalogue import parse_weights
+    from ..evaluate.sets.statistics import default_cache
     from .evaluate import _stages
 
     settings = comparison.Settings(

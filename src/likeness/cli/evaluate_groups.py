@@ -44,9 +44,9 @@ def groups(
 
     Real faces brought to the model's size are judged beside them. Faces that an earlier run left in --output are kept.
     """
-    from ..evaluate import groups_report as report
-    from ..evaluate.adherence import FACES
-    from ..evaluate.groups_evaluation import evaluate_groups
+    from ..evaluate.adherence.cases import FACES
+    from ..evaluate.groups import report
+    from ..evaluate.groups.run import evaluate_groups
     from ..generate import hybrids as drawing
 
     meanings = _meanings(means or [])

@@ -55,9 +55,10 @@ def pairs(
 
     Pictures match by name without suffix. Sub-folders epoch_1, epoch_2, ... are measured one by one and give curves.
     """
-    from ..evaluate import pairs_plots, pairs_report
-    from ..evaluate.networks import parse_weights
-    from ..evaluate.pairs import Settings, compare
+    from ..evaluate.networks.catalogue import parse_weights
+    from ..evaluate.pairs import plots as pairs_plots
+    from ..evaluate.pairs import report as pairs_report
+    from ..evaluate.pairs.run import Settings, compare
 
     settings = Settings(
         tuple(only or ()), size, window, lpips, network, parse_weights(weights or []), prompts, limit, batch, device,

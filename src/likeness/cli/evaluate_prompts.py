@@ -53,11 +53,9 @@ def prompts(
     Confusion tables, recalls with 95 % intervals beside the same judge on real faces; prompts.json, prompts.md,
     confusion.png, recalls.png and sheet.png in --output. Faces that an earlier run drew there are taken.
     """
-    from ..evaluate import prompts as grid
-    from ..evaluate import prompts_report as report
-    from ..evaluate import prompts_run as run
-    from ..evaluate.answers import Options, make
-    from ..evaluate.networks import parse_weights
+    from ..evaluate.adherence.answers import Options, make
+    from ..evaluate.networks.catalogue import parse_weights
+    from ..evaluate.prompts import grid, report, run
     from ..generate.generator import FaceGenerator
     from .evaluate import _stages
 

@@ -52,11 +52,10 @@ def sets(
 
     Features are kept by content: what was measured once is found again. A network without weights is an error.
     """
-    from ..evaluate import sets as measuring
-    from ..evaluate import sets_report as report
-    from ..evaluate import statistics
-    from ..evaluate.adherence import FACES
-    from ..evaluate.networks import load, parse_weights
+    from ..evaluate.adherence.cases import FACES
+    from ..evaluate.networks.catalogue import load, parse_weights
+    from ..evaluate.sets import report, statistics
+    from ..evaluate.sets import run as measuring
 
     place = (cache or statistics.default_cache()) if keep else None
     part = _share(share, place)
@@ -97,7 +96,7 @@ def _share(text: str | None, place: Path | None) -> tuple[int, int] | None:
 
 def networks() -> None:
     """The networks whose features can be measured in: weights, source, hash, and whether they are here."""
-    from ..evaluate.networks import NETWORKS, here
+    from ..evaluate.networks.catalogue import NETWORKS, here
 
     rows: list[tuple[str, ...]] = [("name", "here", "px", "file", "SHA-256", "source")]
     for spec in NETWORKS.values():

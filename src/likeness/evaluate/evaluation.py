@@ -17,13 +17,13 @@ from ..models.judge import Judge
 from ..records import Score
 from ..runtime import choose
 from . import floor as floors
-from .adherence import FACES, Adherence, Case, adherence, cases
-from .distances import frechet, frechet_deviation
+from .adherence.cases import FACES, Adherence, Case, adherence, cases
+from .adherence.traits import TRAITS
 from .drawing import Drawn, Draws, draw
-from .features import RESIZED, SIZE, Judges, Progress, Sees, image_features, predictions
-from .intervals import Z95
-from .moments import Moments
-from .traits import TRAITS
+from .formulas.distances import frechet, frechet_deviation
+from .formulas.intervals import Z95
+from .formulas.moments import Moments
+from .networks.features import RESIZED, SIZE, Judges, Progress, Sees, image_features, predictions
 
 Stage = Callable[[str, int], Progress]  # told a name and a total, gives what is told of pictures done
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from ..errors import UsageError
 from ..files import atomic_path
 from ..models import eye as eye_model
-from .distances import frechet
-from .moments import Moments
+from .formulas.distances import frechet
+from .formulas.moments import Moments
 
 FLOOR = eye_model.ASSET / "floor.safetensors"
 DRAWS = 10

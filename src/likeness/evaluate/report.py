@@ -11,9 +11,9 @@ from ..errors import UsageError
 from ..files import write_json, write_text
 from ..models.registry import ASSETS, MODELS
 from ..records import Score
-from .adherence import Adherence
+from .adherence.cases import Adherence
+from .adherence.traits import TRAITS
 from .evaluation import Evaluation
-from .traits import TRAITS
 
 BEGIN, END = "<!-- scores:begin -->", "<!-- scores:end -->"
 HEADINGS = {

@@ -14,8 +14,8 @@ from ...generate import batch
 from ...grammar import parse
 from ...models.judge import AGES
 from ...records import Age, Attributes, ImageRequest
-from ..adherence import FACES, cases
-from ..pairing import Pair, match, with_texts
+from ..adherence.cases import FACES, cases
+from ..pairs.pairing import Pair, match, with_texts
 
 KNOWN = (*batch.COLUMNS, *batch.SETTINGS, "size", "file_name", "reference")
 

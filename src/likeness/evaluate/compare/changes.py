@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import bootstrap
-from ..intervals import wilson
+from ..formulas import bootstrap
+from ..formulas.intervals import wilson
 
 LEVEL = 0.05
 Limits = tuple[float, float, float]  # value, low, high

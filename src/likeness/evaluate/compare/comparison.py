@@ -14,14 +14,14 @@ from typing import Any
 
 from ...errors import ModelNotFound, UsageError
 from ...records import ImageRequest
-from .. import networks as table
-from ..adherence import FACES
-from ..answers import Answers, Options, make
-from ..features import pictures
-from ..memorisation import split_of
-from ..networks import Network
-from ..pair_checks import look
-from ..weights import missing as missing_weights
+from ..adherence.answers import Answers, Options, make
+from ..adherence.cases import FACES
+from ..audit.memorisation import split_of
+from ..networks import catalogue as table
+from ..networks.catalogue import Network
+from ..networks.features import pictures
+from ..networks.weights import missing as missing_weights
+from ..pairs.checks import look
 from . import pictures as picture_by_picture
 from . import populations
 from .asked import Item, from_folders, from_table, from_test_faces

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from ..strips import small
+from ..charts.strips import small
 from .measures import Measure
 
 SIDE = 160  # pixels of a picture in the page, about 5 KB each

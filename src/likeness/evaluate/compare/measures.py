@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from ...models.judge import HEADS
 from ...records import Score
-from ..answers import Answers
-from ..features import Progress
-from ..group_quality import FEWEST
-from ..intervals import balanced_accuracy, wilson
-from ..memorisation import Memorisation
-from ..questions import question
-from ..shares import Share, shares
-from ..traits import TRAITS, Trait
+from ..adherence.answers import Answers
+from ..adherence.questions import question
+from ..adherence.traits import TRAITS, Trait
+from ..audit.group_quality import FEWEST
+from ..audit.memorisation import Memorisation
+from ..audit.shares import Share, shares
+from ..formulas.intervals import balanced_accuracy, wilson
+from ..networks.features import Progress
 from .asked import Item
 from .changes import Change, change, paired_hits, paired_proportions, sign_test
 from .sides import Side

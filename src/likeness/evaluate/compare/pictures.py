@@ -10,12 +10,12 @@ from typing import Any
 from ...data.decode import open_image
 from ...models.eye import unit
 from ...records import Score
-from ..bootstrap import TOLD, mean_interval
-from ..features import Progress
-from ..networks import Network
-from ..pair_measures import Tools, composite, measure
-from ..pairing import Pair
-from ..pairs import LARGEST, SMALLEST
+from ..formulas.bootstrap import TOLD, mean_interval
+from ..networks.catalogue import Network
+from ..networks.features import Progress
+from ..pairs.measures import Tools, composite, measure
+from ..pairs.pairing import Pair
+from ..pairs.run import LARGEST, SMALLEST
 from .asked import Item
 from .changes import paired
 from .measures import Found, Measure, Stage

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from ...data.labels import read_faces
 from ...records import Score
-from ..diversity import spread
-from ..group_quality import FEWEST, qualities
-from ..intervals import Z95
-from ..memorisation import memorisation
-from ..networks import Network
-from ..questions import question
-from ..sets import Comparison, compare_sets
-from ..statistics import measure, scan
+from ..adherence.questions import question
+from ..audit.group_quality import FEWEST, qualities
+from ..audit.memorisation import memorisation
+from ..formulas.diversity import spread
+from ..formulas.intervals import Z95
+from ..networks.catalogue import Network
+from ..sets.run import Comparison, compare_sets
+from ..sets.statistics import measure, scan
 from .asked import Item
 from .changes import Limits, unpaired
 from .measures import OPEN, Found, Measure, Stage

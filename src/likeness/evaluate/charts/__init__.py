@@ -1,0 +1,1 @@
+"""Diagrams drawn with Pillow alone: dots with intervals, lines, confusion tables, strips of faces."""

@@ -1,0 +1,1 @@
+"""Pure functions of numbers and pictures: distances, intervals, counts; each with its source."""

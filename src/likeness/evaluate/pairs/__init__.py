@@ -1,0 +1,1 @@
+"""Generated faces against real ones, pair by pair: `likeness evaluate pairs`."""

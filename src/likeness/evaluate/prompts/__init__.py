@@ -1,0 +1,1 @@
+"""A grid of prompts, drawn and judged: `likeness evaluate prompts`."""

@@ -1,0 +1,1 @@
+"""Two sets of pictures held against each other: `likeness evaluate sets`."""
