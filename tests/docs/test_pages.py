@@ -75,11 +75,14 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     pytest.importorskip("mkdocstrings")
+    pytest.importorskip("latex2mathml")
     build = [sys.executable, "-m", "mkdocs", "build", "-q", "-f", ROOT / "mkdocs.yml", "-d", tmp_path / "site"]
     done = subprocess.run(build, capture_output=True, text=True, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"})
     assert done.returncode == 0, done.stderr
     pages = {page.relative_to(ROOT / "docs").with_suffix(".html") for page in PAGES if page.parent == ROOT / "docs"}
     assert not [page for page in pages if not (tmp_path / "site" / page).is_file()]
+    report = (tmp_path / "site" / "REPORT.html").read_text("utf-8")
+    assert report.count("<math") > 50 and "arithmatex" not in report  # no formula is left as its source
 
 
 @pytest.mark.slow

@@ -87,16 +87,24 @@ def card(what: Subject, extra: Extra | None = None, model: str = HERE) -> str:
         size=what.told.get("size"), encoder=what.told.get("encoder", UNKNOWN),
         by_group=" by group" if what.told.get("groups") else "",
     )  # fmt: skip
+    own = card_data.shipped(what.path)
+    scores = "\n\n".join(report.text() for report in extra.scores)
+    middle = [
+        f"## Data\n\n{_data(what, found, extra.data)}",
+        f"## Licence\n\n{_licence(what, extra.license)}",
+        f"## Recipe\n\n{_recipe(what)}",
+        f"## Scores\n\n{scores or 'Not measured. `likeness evaluate` does it.'}",
+        f"## Limits\n\n{_LIMITS}\n\n{_rare(found)}",
+    ]
+    if own:
+        middle = [f"## What it is\n\n{own.text}", f"## Licence\n\n{_licence(what, extra.license)}"]
+        middle += [f"## More scores\n\n{scores}"] if scores else []
     sections = [
         f"# {extra.title or what.name}\n\n{MARK}\n\n{said}",
         card_examples.table(examples) if examples else "No example pictures were given.",
         f"## How to use it\n\n{use(what, model, prompt).text()}",
-        f"## Data\n\n{_data(what, found, extra.data)}",
-        f"## Licence\n\n{_licence(what, extra.license)}",
-        f"## Recipe\n\n{_recipe(what)}",
-        "## Scores\n\n" + ("\n\n".join(r.text() for r in extra.scores) or "Not measured. `likeness evaluate` does it."),
+        *middle,
         "## Audit\n\n" + (extra.audit.text() if extra.audit else "Not audited. `likeness evaluate audit` does it."),
-        f"## Limits\n\n{_LIMITS}\n\n{_rare(found)}",
         f"## What it must not be used for\n\n{FORBIDDEN}",
     ]
     return front(what, extra, examples) + "\n\n".join(sections) + "\n"
@@ -129,7 +137,8 @@ def front(what: Subject, extra: Extra, examples: Sequence[Example]) -> str:
 
 def license_of(what: Subject, given: str | None) -> tuple[str, str]:
     """(the hub's short name, in words). A model that was fine-tuned has its base's licence, unless the caller says."""
-    words = given or what.base_license or UNKNOWN
+    own = card_data.shipped(what.path)
+    words = given or what.base_license or (own.license if own else UNKNOWN)
     return hub_license(words) or "other", words
 
 
@@ -169,6 +178,8 @@ def _data(what: Subject, found: Sequence[Data], given: str | None) -> str:
     if merged := what.told.get("merged"):
         rows = "\n".join(f"- `{scrub(r['lora'])}` at {r['weight']:g}, SHA-256 {r['sha256']}" for r in merged["loras"])
         parts.append(f"What the LoRAs were trained on is {UNKNOWN} here. Folded in:\n\n{rows}")
+    if base := card_data.shipped(registry.ASSETS / what.base) if what.base else None:
+        parts.append(f"The base, `{what.base}`: {base.section('Data')}")  # its licence asks for its source to be named
     return "\n\n".join(parts) or f"What it was trained on is {UNKNOWN}."
 
 
@@ -185,7 +196,7 @@ def _recipe(what: Subject) -> str:
         return f"The training settings are {UNKNOWN}."
     facts = [
         ("pictures seen", _seen(what)),
-        ("started from", scrub(what.config.get("start")) if what.config.get("start") else "nothing else"),
+        ("started from", scrub(what.config.get("start") or what.base or "nothing else")),
         ("seed", (what.config.get("loop") or {}).get("seed")),
         ("hardware", what.facts.get("device")),
         ("precision", what.facts.get("precision")),

@@ -12,12 +12,25 @@ from typing import Any
 
 from ..files import read_jsonl
 from ..records import ETHNICITIES, FIELDS
+from . import registry
 
 TABLES = ("metadata.jsonl", "labels.jsonl")
 DECADES = tuple(f"{d}-{d + 9}" for d in range(20, 70, 10)) + ("70+",)
 JUDGED = {"gender": FIELDS["gender"].values, "age": DECADES, "ethnicity": ETHNICITIES}
 FAIR = 0.5  # a value is shown too rarely when it has less than this part of an even share
 ENOUGH = 0.2  # of the faces must say a field before it is judged
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """The card that lies beside a model of this package, with what no run's folder tells of it any more."""
+
+    license: str
+    text: str  # without title, code, and what a model must not be used for: every card has its own
+
+    def section(self, name: str) -> str:
+        found = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", self.text, re.M | re.S)
+        return found[1].strip() if found else ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,19 @@ def _read(folder: Path, split: str | None) -> Data:
         folder.name, True, len(chosen), _count(row.get("source") for row in chosen),
         _count(row.get("license") for row in chosen), counts, _described(folder / "README.md"),
     )  # fmt: skip
+
+
+def shipped(model: Path) -> Shipped | None:
+    """None for a model that is no part of this package."""
+    from huggingface_hub import ModelCard
+
+    file = model / "README.md"
+    if registry.ASSETS.resolve() not in file.resolve().parents or not file.is_file():
+        return None
+    card = ModelCard(file.read_text(encoding="utf-8"))
+    text = re.sub(r"\A\s*# [^\n]*\n|<!--.*?-->\n?|^```.*?^```\n", "", card.text, flags=re.M | re.S)
+    text = text.partition("\n## What it must not be used for\n")[0]
+    return Shipped(str(card.data.to_dict().get("license", "")), re.sub(r"\n{3,}", "\n\n", text).strip())
 
 
 def _count(values: Iterable[Any]) -> dict[str, int]:

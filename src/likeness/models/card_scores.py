@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def _scores(name: str, told: dict[str, Any], scores: Sequence[dict[str, Any]]) -
     if not rows:
         raise ValueError
     protocol = _lines(told.get("protocol")) or list(dict.fromkeys(_plain(one["protocol"]) for one in scores))
-    missing = [f"Not measured: {why}" for why in (told.get("missing") or {}).values()]
+    missing = [f"Not measured: {_briefly(why)}" for why in (told.get("missing") or {}).values()]
     worse = [f"Worse than the others: {line}" for line in _lines(told.get("worse"))]
     plain = {k: v for k, v in told.items() if k in KEPT} | {"scores": list(scores)}
     notes, head = [*worse, *_lines(told.get("notes")), *missing], ("measure", "value", "95 % interval", "n")
@@ -86,7 +87,7 @@ def _comparison(name: str, found: dict[str, Any]) -> Report:
         raise ValueError
     head = ("measure", str(base["name"]), str(tuned["name"]), "change, 95 % interval", "n")
     missing = found.get("not_measured") or {}
-    notes = [*_lines(found.get("notes")), *(f"Not measured: {k}: {v}" for k, v in _items(missing))]
+    notes = [*_lines(found.get("notes")), *(f"Not measured: {_briefly(f'{k}: {v}')}" for k, v in _items(missing))]
     plain = {k: v for k, v in found.items() if k in KEPT}
     return Report(name, rows, tuple(map(scrub, head)), _lines(found.get("protocol")), notes, "", scrub(plain))
 
@@ -117,6 +118,11 @@ def _lines(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     return [str(one) if not isinstance(one, dict) else json.dumps(one, ensure_ascii=False) for one in value or ()]
+
+
+def _briefly(why: str) -> str:
+    """Without the advice to whoever measures, which is nothing to a reader of the card."""
+    return re.sub(r"(?:[\w-]+: )?([\w-]+) cannot measure, (.*?): .*", r"\1: \2", why, flags=re.S)
 
 
 def _plain(text: str) -> str:
