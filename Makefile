@@ -75,6 +75,7 @@ package: $(VENV)/.installed-dev  ## wheel and sdist into dist/, with a bill of m
 	@$(VENV)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o dist/sbom.cdx.json build/package/bin/python
 	@$(VENV)/bin/pip-licenses --python build/package/bin/python --format csv --output-file dist/licences.csv \
 	  --partial-match --fail-on "$(FORBIDDEN)"
+	@! grep -E '[^L]GPL-|SSPL|[Nn]on-?[Cc]ommercial' dist/licences.csv  # the same under their short names
 
 clean:  ## remove what make made: environment, caches, face.png (runs/ stays: it may hold days of training)
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis face.png $(RUN)

@@ -52,6 +52,7 @@ TOLD = {
     "notebooks/inference.ipynb": "drawing, in Jupyter and Colab",
     "docs/LOG.md": "experiments with their numbers, failures included",
     "docs/make_reference.py": "writes cli.md, models.md and this tree",
+    "docs/formulas.py": "the site's formulas as MathML",
     "docs/images/": "pictures in these pages",
     "benchmarks/": "what the performance tables are made with",
     "tests/": "mirrors src/likeness",
