@@ -97,8 +97,9 @@ def card(what: Subject, extra: Extra | None = None, model: str = HERE) -> str:
         f"## Limits\n\n{_LIMITS}\n\n{_rare(found)}",
     ]
     if own:
+        said_too = {"Data": extra.data, "Scores": scores}
         middle = [f"## What it is\n\n{own.text}", f"## Licence\n\n{_licence(what, extra.license)}"]
-        middle += [f"## More scores\n\n{scores}"] if scores else []
+        middle += [f"## {name}, besides\n\n{text}" for name, text in said_too.items() if text]
     sections = [
         f"# {extra.title or what.name}\n\n{MARK}\n\n{said}",
         card_examples.table(examples) if examples else "No example pictures were given.",
