@@ -288,6 +288,7 @@ class ImageRequest:
     strength: float = 0.8
     mask: str | None = None  # path of a picture as large as the start image; white is drawn anew, black stays
     original_size: tuple[int, int] | None = None  # SDXL: width and height that the picture is to look resized from
+    guidance_interval: tuple[float, float] | None = None  # where guidance holds, of 0 (noise) to 1 (picture)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from PIL import Image
 
 from likeness.errors import ModelNotFound, PromptRefused, UsageError
 from likeness.generate import blends, gallery, hybrids, mix, mixture
-from likeness.generate.denoise import between, denoise, guided
+from likeness.generate.denoise import between, denoise
+from likeness.generate.guidance import guided
 from likeness.generate.mixture import Scene
 from likeness.models import ddpm
 from likeness.provenance import read

@@ -102,6 +102,7 @@ async def test_what_makes_pictures_alike():
     base = {"width": 128, "height": 128, "steps": 5, "guidance": 3.0, "scheduler": "ddim"}
     for change, alike in (
         ({"prompt": "a woman"}, True), ({"seed": 9}, True), ({"steps": 6}, False), ({"guidance": 4.0}, False),
+        ({"guidance_interval": (0.0, 0.6)}, False),
         ({"scheduler": "euler"}, False), ({"width": 136}, False), ({"negative_prompt": "hat"}, False),
     ):  # fmt: skip
         batcher, artist = studio()

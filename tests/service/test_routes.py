@@ -16,6 +16,7 @@ from PIL import Image
 from likeness import grammar
 from likeness.provenance import request_of
 from likeness.records import FIELDS, Age, Attributes
+from likeness.ui.face import of_entry
 from plain_engine import PlainEngine
 from serving import app, client, listening, until
 
@@ -79,9 +80,17 @@ def test_another_request_misses(here):
         {"prompt": "a man"},
         {"count": 1},
         {"guidance": 2.5},
+        {"guidance_interval": [0, 0.6]},
         {"negative_prompt": "hat"},
     ):
         assert not here.post("/v1/images", json=asked | other).json()["pictures"][0]["cached"], other
+
+
+def test_an_interval_of_guidance_comes_back_in_the_recipe_and_goes_out_again(here):
+    (picture,) = here.post("/v1/images", json=FACE | {"seed": 83, "guidance_interval": [0, 0.6]}).json()["pictures"]
+    assert picture["recipe"]["request"]["guidance_interval"] == [0, 0.6]
+    kept = of_entry(here.get(f"/v1/history/{picture['id']}").json())
+    assert kept.again()["guidance_interval"] == [0, 0.6] and kept.facts()["Guided from, to"] == "0, 0.6"
 
 
 def test_another_fingerprint_misses(here):

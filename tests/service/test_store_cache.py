@@ -43,7 +43,7 @@ REQUEST = ImageRequest("a face", width=128, height=128, steps=20, guidance=4.0, 
 CHANGES: dict[str, object] = {
     "prompt": "A face", "negative_prompt": "blurry", "width": 64, "height": 64, "steps": 21, "guidance": 4.5, "seed": 8,
     "count": 2, "model": "sd15", "loras": (("glasses", 0.6),), "scheduler": "euler", "strength": 0.5,
-    "original_size": (1, 1),
+    "original_size": (1, 1), "guidance_interval": (0.0, 0.6),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from ..errors import UsageError
 from . import output as out
 from .progress import stages
 
-Model = Annotated[str, typer.Argument(help="A folder of `likeness train ddpm`.", show_default=False)]
+Model = Annotated[str, typer.Argument(help="A folder of `likeness train ddpm`, or a hub id.", show_default=False)]
 Output = Annotated[Path, typer.Option(help="Folder for faces, groups.json, groups.md and the figures.")]
 Count = Annotated[int, typer.Option(min=2, help="Faces of each group and of each hybrid.")]
 Hybrids = Annotated[
@@ -20,6 +20,10 @@ Hybrids = Annotated[
 ]
 Method = Annotated[str, typer.Option(help="Of hybrids; blend: one mean embedding; compose: scores added up.")]
 Guidance = Annotated[float | None, typer.Option(help="How closely to follow the group; default 2.")]
+Interval = Annotated[
+    str | None,
+    typer.Option("--guidance-interval", help="Part of the way from noise (0) to picture (1) that is guided, as 0,0.6."),
+]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; default 30.")]
 Scheduler = Annotated[str | None, typer.Option(help="As in `likeness generate`; default dpm++2m.")]
 Seed = Annotated[int, typer.Option(help="Face i of each group and hybrid has the noise of seed + i.")]
@@ -36,9 +40,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print verdicts and scores as
 
 def groups(
     model: Model, output: Output = Path("runs/evaluate/groups"), count: Count = 200, hybrids: Hybrids = None,
-    method: Method = "blend", guidance: Guidance = None, steps: Steps = None, scheduler: Scheduler = None,
-    seed: Seed = 0, batch: Batch = None, means: Means = None, faces: Faces = None, device: Device = None,
-    precision: Precision = None, json_: Json = False,
+    method: Method = "blend", guidance: Guidance = None, interval: Interval = None, steps: Steps = None,
+    scheduler: Scheduler = None, seed: Seed = 0, batch: Batch = None, means: Means = None, faces: Faces = None,
+    device: Device = None, precision: Precision = None, json_: Json = False,
 ) -> None:  # fmt: skip
     """Draw every group of a model, and hybrids if asked, and let `judge` say what it sees.
 
@@ -48,13 +52,14 @@ def groups(
     from ..evaluate.groups import report
     from ..evaluate.groups.run import evaluate_groups
     from ..generate import hybrids as drawing
+    from ..generate.guidance import read_interval
 
     meanings = _meanings(means or [])
     studio = drawing.open_model(model, device, precision, batch)
     size = studio.model.size
     request = drawing.request(
         studio.name, width=size, height=size, count=count, seed=seed, steps=steps, guidance=guidance,
-        scheduler=scheduler,
+        scheduler=scheduler, guidance_interval=read_interval(interval),
     )  # fmt: skip
     with stages(unit="faces") as tell:
         found = evaluate_groups(

@@ -14,8 +14,8 @@ from .progress import bar
 
 # options of `generate` that mean something here; any other is an error
 USED = {
-    "from_face", "mix", "consent", "seed", "steps", "guidance", "count", "model", "scheduler", "output", "grid", "json",
-    "device", "precision", "batch_size",
+    "from_face", "mix", "consent", "seed", "steps", "guidance", "guidance_interval", "count", "model", "scheduler",
+    "output", "grid", "json", "device", "precision", "batch_size",
 }  # fmt: skip
 CONSENT = (
     "--from-face draws from a photo of a person: add --consent to state that you have the right to use the photo, and "
@@ -33,11 +33,15 @@ def from_face(asked: dict[str, Any]) -> list[tuple[Sample, Path]]:
     if not asked["model"]:
         raise UsageError("--from-face needs --model with a folder of `likeness train dino`")
     from ..generate import faces
+    from ..generate.guidance import read_interval
 
     photos, count, mix = asked["from_face"], asked["count"] or 1, asked["mix"] or "average"
     faces.check_mix(mix, len(photos), count)
     studio = faces.open_model(asked["model"], asked["device"], asked["precision"], asked["batch_size"])
-    request = studio.request(**{k: asked[k] for k in ("seed", "steps", "guidance", "count", "scheduler")})
+    request = studio.request(
+        **{k: asked[k] for k in ("seed", "steps", "guidance", "count", "scheduler")},
+        guidance_interval=read_interval(asked["guidance_interval"]),
+    )
     destination = choose(asked["output"], asked["grid"], [request])
     kept: list[Sample] = []
     with bar("drawing", show=not asked["json"]) as progress:

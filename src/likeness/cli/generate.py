@@ -33,6 +33,9 @@ def generate(
     seed: Annotated[int | None, _option("Number that the picture grows from; drawn at random if not given.")] = None,
     steps: Annotated[int | None, _option("Denoising steps; the model's default: 30 for mini, 50 for SD.")] = None,
     guidance: Annotated[float | None, _option("How closely to follow the words.")] = None,
+    guidance_interval: Annotated[
+        str | None, _option("Part of the way from noise (0) to picture (1) that is guided, as 0,0.6.")
+    ] = None,
     size: Annotated[str | None, _option("Pixels, as 128 or 128x160 (width x height); multiples of 8.")] = None,
     original_size: Annotated[str | None, _option("SDXL: size it is to look resized from, as 1024x1024.")] = None,
     count: Annotated[int | None, _option("Pictures for each prompt; seeds count up from --seed.")] = None,
@@ -86,11 +89,13 @@ def generate(
 def _changes(asked: dict[str, Any]) -> dict[str, Any]:
     """Fields of `ImageRequest` that the command line names."""
     from ..generate.batch import read_size
+    from ..generate.guidance import read_interval
     from ..generate.loras import split
 
     plain = ("prompt", "seed", "steps", "guidance", "count", "model", "scheduler", "strength")
     found = {name: asked[name] for name in plain} | {"negative_prompt": asked["negative"]}
     found |= {name: str(asked[name]) for name in ("image", "mask") if asked[name]}
+    found["guidance_interval"] = read_interval(asked["guidance_interval"])
     found["loras"] = tuple(split(text) for text in asked["lora"]) if asked["lora"] else None
     if asked["translate"] and asked["prompt"]:
         from ..caption.endpoint import Endpoint, configured

@@ -20,7 +20,7 @@ app = typer.Typer(
 
 @app.command()
 def groups(
-    model: Annotated[str, typer.Argument(help="A folder of `likeness train ddpm`.", show_default=False)],
+    model: Annotated[str, typer.Argument(help="A folder of `likeness train ddpm`, or a hub id.", show_default=False)],
     combinations: Annotated[
         list[str] | None, option("OI, Indian+White, Indian:0.7+White:0.3, Indian or any. Repeatable, or by commas.")
     ] = None,
@@ -31,6 +31,7 @@ def groups(
     seed: its.Seed = None,
     steps: its.Steps = None,
     guidance: its.Guidance = None,
+    interval: its.Interval = None,
     scheduler: its.Scheduler = None,
     output: its.Output = Path("mix"),
     device: its.Device = None,
@@ -43,6 +44,7 @@ def groups(
     Without --combinations, all of up to four groups, and every pair of more.
     """
     from ..generate import gallery, hybrids, mixture
+    from ..generate.guidance import read_interval
 
     mixture.check_method(method)
     its.check_output(output)
@@ -52,7 +54,7 @@ def groups(
     size = studio.model.size
     asked = hybrids.request(
         studio.name, width=size, height=size, steps=steps, guidance=guidance, scheduler=scheduler, count=count,
-        seed=its.seed_or(seed, output),
+        seed=its.seed_or(seed, output), guidance_interval=read_interval(interval),
     )  # fmt: skip
     rows = [gallery.Row(one.name, one.title, its.saying(asked, one.parts, method), one.parts) for one in chosen]
     its.show(rows, studio.fingerprint, its.artist(studio, method), output, json)
@@ -69,6 +71,7 @@ def prompts(
     seed: its.Seed = None,
     steps: its.Steps = None,
     guidance: its.Guidance = None,
+    interval: its.Interval = None,
     size: its.Size = None,
     model: Annotated[str, option("mini, sd15, sd21, sdxl, a hub id, a folder, or a .safetensors file.")] = "mini",
     lora: its.Lora = None,
@@ -81,6 +84,7 @@ def prompts(
 ) -> None:
     """Draw faces between prompts, from the same seeds: a folder, and a labelled sheet."""
     from ..generate import blends, gallery, mixture
+    from ..generate.guidance import read_interval
 
     mixture.check_method(method)
     wanted = mixture.read(prompts, weight or ())
@@ -89,7 +93,7 @@ def prompts(
     its.check_output(output)
     asked = its.text_request(
         size, lora, negative_prompt=negative, steps=steps, guidance=guidance, scheduler=scheduler, model=model,
-        count=count, seed=its.seed_or(seed, output),
+        count=count, seed=its.seed_or(seed, output), guidance_interval=read_interval(interval),
     )  # fmt: skip
     studio = blends.open_model(asked, [text for text, _ in wanted], device, precision, batch_size)
     parts = tuple(zip(studio.texts, (share for _, share in wanted), strict=True))

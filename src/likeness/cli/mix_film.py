@@ -31,6 +31,7 @@ def film(
     negative: its.Negative = None,
     steps: its.Steps = None,
     guidance: its.Guidance = None,
+    interval: its.Interval = None,
     size: its.Size = None,
     model: Annotated[str, option("A model of prompts; or a folder of `likeness train ddpm`, for groups.")] = "mini",
     lora: its.Lora = None,
@@ -43,13 +44,14 @@ def film(
 ) -> None:
     """Draw a film from face to face, each a prompt and a seed: film.gif, strip.png, and a folder of frames."""
     from ..generate import film as films
+    from ..generate.guidance import read_interval
     from ..generate.mixture import check_method
 
     check_method(method)
     if mp4:
         films.check_mp4()
     its.check_output(output)
-    asked = {"steps": steps, "guidance": guidance, "scheduler": scheduler}
+    asked = {"steps": steps, "guidance": guidance, "scheduler": scheduler, "guidance_interval": read_interval(interval)}
     words = {"negative_prompt": negative, "size": size, "lora": lora}
     studio, request, said = _studio(model, faces, asked, words, (device, precision, batch_size))
     stops = films.faces(said, seed or [its.seed_or(None, output)])

@@ -27,6 +27,9 @@ Method = Annotated[str, option("blend: one mean embedding; compose: scores added
 Seed = Annotated[int | None, option("First seed; drawn at random if not given.")]
 Steps = Annotated[int | None, option("Denoising steps; the model's default.")]
 Guidance = Annotated[float | None, option("How closely to follow groups or words.")]
+Interval = Annotated[
+    str | None, option("Part of the way from noise (0) to picture (1) that is guided, as 0,0.6.", "--guidance-interval")
+]
 Scheduler = Annotated[str | None, option("dpm++2m, ddim, ddpm, euler, unipc, heun, …")]
 Negative = Annotated[str | None, option("What to keep out of the picture.")]
 Size = Annotated[str | None, option("Pixels, as 128 or 128x160 (width x height); multiples of 8.")]

@@ -15,8 +15,9 @@ from ..models.registry import find
 from ..provenance import digest
 from ..records import ImageRequest, Sample
 from . import conditions, prompts
-from .denoise import Network, Progress, denoise, guided, starts, ticks
+from .denoise import Network, Progress, denoise, starts, ticks
 from .generator import FaceGenerator
+from .guidance import WHOLE, Guidance, guided
 from .mixture import Scene, check_method, written
 from .resolve import resolve_all
 
@@ -98,7 +99,10 @@ def _network(
     `blend`: one pass with the mean of the prompts' states (and of SDXL's pooled texts). `compose`: the mean of what it
     says of each, so u + s * sum_p w_p (c_p - u), Liu et al. 2022, eq. 11, with weights s * w_p.
     """
-    pipeline, scale = generator.pipeline, request.guidance or 0.0
+    pipeline = generator.pipeline
+    led = Guidance(
+        request.guidance or 0.0, request.guidance_interval or WHOLE, pipeline.scheduler.config.num_train_timesteps
+    )
     asked = [replace(request, prompt=text) for text in texts]
     found = conditions.settings(pipeline, generator.conditioner, asked)
     said = Conditioning(found["prompt_embeds"], found.get("pooled_prompt_embeds"))  # (P, L, D), (P, Q)
@@ -117,8 +121,8 @@ def _network(
         return answer.sample.float()
 
     def blend(x: Tensor, t: Tensor) -> Tensor:
-        words = _mean(said, shares)
-        if unsaid is None:
+        words, scale = _mean(said, shares), led.at(t)
+        if unsaid is None or scale == 1:
             return ask(x, t, words)
         both = _joined(_mean(unsaid, alone[:1].expand(len(x), -1)), words)
         against, towards = ask(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
@@ -130,7 +134,8 @@ def _network(
             if shares[:, p].any():
                 answer = ask(x, t, _mean(said, alone[p].expand(len(x), -1)))
                 mean += shares[:, p].view(-1, 1, 1, 1) * answer
-        if unsaid is None:
+        scale = led.at(t)
+        if unsaid is None or scale == 1:
             return mean
         return guided(mean, ask(x, t, _mean(unsaid, alone[:1].expand(len(x), -1))), scale)
 

@@ -76,11 +76,6 @@ def starts(scenes: Sequence[Scene], shape: tuple[int, int, int]) -> Tensor:
     )
 
 
-def guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """u + s (c - u): Ho & Salimans 2022, eq. 6 with s = 1 + w."""
-    return unconditional + scale * (conditional - unconditional)
-
-
 def between(a: Tensor, b: Tensor, part: float) -> Tensor:
     """From noise a (at 0) to noise b (at 1) on the great circle: slerp, Shoemake 1985.
 

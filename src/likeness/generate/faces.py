@@ -14,10 +14,11 @@ from torch import Tensor
 from ..config import suggest
 from ..errors import EngineError, ModelNotFound, UsageError
 from ..models import dino
-from ..models.registry import find, fingerprint
+from ..models.registry import find, fingerprint, locate
 from ..records import ImageRequest, Sample
 from . import schedulers, seeds
-from .denoise import Progress, denoise, guided, ticks
+from .denoise import Progress, denoise, ticks
+from .guidance import WHOLE, Guidance, Interval, guided
 from .resolve import check_drawing
 
 if TYPE_CHECKING:
@@ -42,21 +43,24 @@ def draw(
     guidance: float = 2.0,
     scheduler: str = "dpm++2m",
     step: Callable[[], None] = lambda: None,
+    interval: Interval = WHOLE,
 ) -> Tensor:
     """Pixels (B, 3, H, W) in about [-1, 1]: picture i like `embeddings[i]` (B, D, standardised), from the seed `of[i]`.
 
-    Guidance leads away from the embedding of zeros, "any face"; 1 goes without.
+    Guidance leads away from the embedding of zeros, "any face"; 1 goes without. `interval`: where it holds.
     """
+    config, device = model.scheduler.config, model.unet.device
+    led = Guidance(guidance, interval, config.num_train_timesteps)
     silent = torch.zeros_like(embeddings)
 
     def network(x: Tensor, t: Tensor) -> Tensor:
-        if guidance == 1:
+        scale = led.at(t)
+        if scale == 1:
             return model.predict(x, t, embeddings)
         both = torch.cat([embeddings, silent])
         said, unsaid = model.predict(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
-        return guided(said, unsaid, guidance)
+        return guided(said, unsaid, scale)
 
-    config, device = model.scheduler.config, model.unet.device
     return model.decode(denoise(network, config, model.shape, of, steps, scheduler, device, step))
 
 
@@ -199,8 +203,9 @@ class FaceStudio:
 
         started = time.perf_counter()
         steps, guidance, scheduler = request.steps or 0, request.guidance or 0.0, request.scheduler or ""
+        interval = request.guidance_interval or WHOLE
         with self.runtime.autocast():
-            pixels = draw(self.model, embeddings, own, steps, guidance, scheduler, step)
+            pixels = draw(self.model, embeddings, own, steps, guidance, scheduler, step, interval)
         if not pixels.isfinite().all():
             raise EngineError(f"{self.name} drew not-a-number: use less guidance or another scheduler")
         colours = (pixels.clamp(-1, 1) * 127.5 + 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
@@ -222,9 +227,12 @@ def said(shares: Shares) -> str:
 def open_model(
     path: str | Path, device: str | None = None, precision: str | None = None, batch: int | None = None
 ) -> FaceStudio:
-    """Load a folder of `likeness train dino`, and its encoder. Raises `UsageError` for another kind of model."""
+    """Load what `likeness train dino` made (a folder, or a hub id), and its encoder.
+
+    Raises `UsageError` for another kind of model.
+    """
     spec = find(path)
-    if spec.family != "dino" or spec.asset is None:
+    if spec.family != "dino":
         raise UsageError(f"{path} ({spec.title}) takes no photo: give a folder of `likeness train dino` as --model")
     if batch is not None and batch < 1:
         raise UsageError(f"batch size must be 1 or more, not {batch}")
@@ -232,10 +240,10 @@ def open_model(
     from ..models.stable_diffusion import quiet
     from ..runtime import choose
 
-    runtime = choose(device, precision)
+    runtime, folder = choose(device, precision), locate(spec)
     try:
         with quiet():
-            model = dino.load(spec.asset, runtime.device)
+            model = dino.load(folder, runtime.device)
             encoder = encoders.load(model.about.encoder, runtime)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -245,4 +253,4 @@ def open_model(
             f"{path} was trained with another version of the encoder {model.about.encoder}: "
             "install the one that it was trained with, or train again"
         )
-    return FaceStudio(model, encoder, spec.name, fingerprint(Path(spec.asset)), runtime, batch or BATCH)
+    return FaceStudio(model, encoder, spec.name, fingerprint(folder), runtime, batch or BATCH)

@@ -232,7 +232,7 @@ class FaceGenerator:
         settings: dict[str, Any] = {
             **conditions.settings(pipeline, self.conditioner, [job.request for job in jobs]),
             "num_inference_steps": request.steps,
-            "guidance_scale": request.guidance,
+            "guidance_scale": steps.lead(solver, request),
             "generator": steps.generators,
             "output_type": "latent",
             "callback_on_step_end": steps,

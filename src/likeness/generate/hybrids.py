@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import suggest
 from ..errors import EngineError, ModelNotFound, UsageError
-from ..models.registry import find, fingerprint
+from ..models.hub import HUB_ID
+from ..models.registry import find, fingerprint, locate
 from ..records import ImageRequest, Sample
 from . import mixture, schedulers
 from .denoise import Progress, ticks
+from .guidance import WHOLE
 from .mixture import Parts, Scene
 from .resolve import check_drawing
 
@@ -160,8 +162,9 @@ class Studio:
         noise = starts(scenes, (3, self.model.size, self.model.size))
         parts, seeds = [dict(scene.parts) for scene in scenes], [scene.seed for scene in scenes]
         steps, guidance, scheduler = request.steps or 0, request.guidance or 0.0, request.scheduler or ""
+        interval = request.guidance_interval or WHOLE
         with self.runtime.autocast():
-            pixels = draw(self.model, parts, seeds, steps, guidance, method, scheduler, step, noise)
+            pixels = draw(self.model, parts, seeds, steps, guidance, method, scheduler, step, noise, interval)
         if not pixels.isfinite().all():
             raise EngineError(f"{self.name} drew not-a-number: use less guidance or another scheduler")
         colours = (pixels.clamp(-1, 1) * 127.5 + 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
@@ -171,9 +174,12 @@ class Studio:
 def open_model(
     path: str | Path, device: str | None = None, precision: str | None = None, batch: int | None = None
 ) -> Studio:
-    """Load a folder of `likeness train ddpm`. Raises `UsageError` for a model of another kind or a damaged one."""
-    if not Path(path).expanduser().is_dir():
-        raise ModelNotFound(f"no folder {path}: give one of `likeness train ddpm`")
+    """Load what `likeness train ddpm` made: a folder, or the hub id that it was pushed to.
+
+    Raises `UsageError` for a model of another kind, `ModelNotFound` for a damaged one or none.
+    """
+    if not (Path(path).expanduser().is_dir() or HUB_ID.fullmatch(str(path))):
+        raise ModelNotFound(f"no folder {path}: give one of `likeness train ddpm`, or its hub id")
     spec = find(path)
     if spec.family != "ddpm":
         other = "`likeness generate --from-face`" if spec.family == "dino" else "`likeness mix prompts --model`"
@@ -184,7 +190,7 @@ def open_model(
     from ..models.stable_diffusion import quiet
     from ..runtime import choose
 
-    runtime, folder = choose(device, precision), Path(spec.asset or path)
+    runtime, folder = choose(device, precision), locate(spec)
     try:
         with quiet():
             model = ddpm.load(folder, runtime.device)

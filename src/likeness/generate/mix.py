@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..models.ddpm import GroupModel
-from .denoise import denoise, guided
+from .denoise import denoise
+from .guidance import WHOLE, Guidance, Interval, guided
 from .mixture import METHODS, check_method
 
 __all__ = ["METHODS", "draw"]
@@ -25,23 +26,28 @@ def draw(
     scheduler: str = "dpm++2m",
     step: Callable[[], None] = lambda: None,
     noise: Tensor | None = None,
+    interval: Interval = WHOLE,
 ) -> Tensor:
     """Pixels (B, 3, H, W) in about [-1, 1]: picture i of the mixture `parts[i]` (group -> share) from `seeds[i]`.
 
     `blend` gives the network one class embedding, the mean of the groups' by their shares. `compose` adds up what the
     network says of each group, u + s * sum_g w_g (c_g - u): Liu et al. 2022, "Compositional Visual Generation with
     Composable Diffusion Models", eq. 11, with weights s * w_g. An empty mixture is any face. `noise` (B, 3, H, W): what
-    to start from instead of what the seeds give. Raises `UsageError` for an unknown group or method.
+    to start from instead of what the seeds give. `interval`: where guidance holds (`guidance.Guidance`). Raises
+    `UsageError` for an unknown group or method.
     """
+    config = model.scheduler.config
+    led = Guidance(guidance, interval, config.num_train_timesteps)
     weights = torch.stack([model.weights(dict(part)) for part in parts])  # (B, G)
     silent = torch.zeros_like(weights)
     used = [g for g in range(weights.shape[1]) if weights[:, g].any()]
 
     def blend(x: Tensor, t: Tensor) -> Tensor:
-        if guidance == 1 or not used:
+        scale = led.at(t)
+        if scale == 1 or not used:
             return model.predict(x, t, weights)
         said, unsaid = model.predict(torch.cat([x, x]), torch.cat([t, t]), torch.cat([weights, silent])).chunk(2)
-        return guided(said, unsaid, guidance)
+        return guided(said, unsaid, scale)
 
     def compose(x: Tensor, t: Tensor) -> Tensor:
         unsaid = model.predict(x, t, silent)
@@ -50,7 +56,7 @@ def draw(
             pure = torch.zeros_like(weights)
             pure[:, g] = 1
             share = weights[:, g].view(-1, 1, 1, 1).to(x.device)
-            found += guidance * share * (model.predict(x, t, pure) - unsaid)
+            found += led.at(t) * share * (model.predict(x, t, pure) - unsaid)
         return found
 
     says = {"blend": blend, "compose": compose}[check_method(method)]
@@ -58,5 +64,5 @@ def draw(
     def network(x: Tensor, t: Tensor) -> Tensor:
         return says(x.contiguous(memory_format=torch.channels_last), t)
 
-    shape, config = (3, model.size, model.size), model.scheduler.config
+    shape = (3, model.size, model.size)
     return denoise(network, config, shape, seeds, steps, scheduler, model.unet.device, step, noise)

@@ -14,6 +14,7 @@ from ..models.family import FAMILIES, Family
 from ..models.registry import ModelSpec, drawing
 from ..records import ImageRequest
 from . import loras, prompts, safety, schedulers, seeds, weighting
+from .guidance import check_interval
 
 MOST_STEPS = 1000
 MOST_IMAGES = 10_000
@@ -70,7 +71,8 @@ def shape(request: ImageRequest) -> tuple[Any, ...]:
     start = (request.strength, request.mask is not None) if request.image else None
     size = (request.width, request.height, request.original_size)
     wants_less = bool(request.negative_prompt)
-    return (*size, request.steps, request.guidance, request.scheduler, wants_less, start, request.loras)
+    led = (request.guidance, request.guidance_interval)
+    return (*size, request.steps, *led, request.scheduler, wants_less, start, request.loras)
 
 
 def resolve_all(request: ImageRequest, spec: ModelSpec, texts: Iterable[str]) -> list[ImageRequest]:
@@ -161,6 +163,8 @@ def check_drawing(request: ImageRequest) -> None:
         raise UsageError(f"steps must be 1 to {MOST_STEPS}, not {steps}")
     if not (math.isfinite(guidance) and 0 <= guidance <= MOST_GUIDANCE):
         raise UsageError(f"guidance must be 0 to {MOST_GUIDANCE}, not {guidance:g}")
+    if request.guidance_interval is not None:
+        check_interval(request.guidance_interval)
     if not 1 <= request.count <= MOST_IMAGES:
         raise UsageError(f"count must be 1 to {MOST_IMAGES}, not {request.count}")
     if not 0 <= seed <= seeds.LARGEST - request.count:

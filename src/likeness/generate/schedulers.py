@@ -64,6 +64,14 @@ def make(name: str, config: Any) -> Any:
     return scheduler
 
 
+def times(scheduler: Any, steps: int, strength: float = 1.0) -> list[float]:
+    """The times that diffusers' pipelines ask the network at; image-to-image starts on the way (`get_timesteps`)."""
+    scheduler.set_timesteps(steps)
+    skipped = steps - min(int(steps * strength), steps)
+    found: list[float] = scheduler.timesteps[skipped * scheduler.order :].tolist()
+    return found
+
+
 def _start_at_zero(scheduler: Any) -> None:
     """Count steps from 0 instead of looking the first timestep up: Karras spacing at zero terminal SNR rounds several
     noise levels to one timestep, and diffusers then starts at the second and runs off the end."""

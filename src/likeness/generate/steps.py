@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from . import inpaint, previews
+from ..records import ImageRequest
+from . import inpaint, previews, schedulers
+from .guidance import Guidance
 
 # what a pipeline keeps for each picture while it draws; the names are diffusers'
 ROWS = ("latents", "prompt_embeds", "add_text_embeds", "add_time_ids")
@@ -52,6 +54,7 @@ class Steps:
         self.done = 0
         self.holders: list[Any] = []  # the solver, and what else remembers latents
         self.generators: list[Any] = []
+        self.scales: list[float] = []  # of guidance at each step; empty: the same at all
         self.kept: Callable[[Any, int, Tensor], Tensor] | None = None  # keeps what a mask leaves as it is
         self.estimate: Callable[[], Tensor] | None = None  # the finished latents (B, C, h, w) as guessed at this step
 
@@ -64,9 +67,20 @@ class Steps:
             self.kept = inpaint.Kept(solver, masks)
             self.holders.append(self.kept)
 
+    def lead(self, solver: Any, request: ImageRequest) -> float:
+        """The scale of guidance that the pipeline is to start with; the others follow step by step."""
+        scale = request.guidance or 0.0
+        if request.guidance_interval is None or scale <= 1:
+            return scale
+        when = schedulers.times(solver, request.steps or 0, request.strength if request.image else 1.0)
+        led = Guidance(scale, request.guidance_interval, solver.config.num_train_timesteps)
+        self.scales = led.scales(when)
+        return self.scales[0]
+
     def inputs(self, pipeline: Any) -> list[str]:
-        """Which of the pipeline's tensors are wanted: more than the latents only where somebody may leave."""
-        return [name for name in ROWS if name in pipeline._callback_tensor_inputs] if self.places else ["latents"]
+        """Which of the pipeline's tensors are wanted: more than the latents only where rows may go."""
+        known = [name for name in ROWS if name in pipeline._callback_tensor_inputs]
+        return known if self.places or self.scales else ["latents"]
 
     def __call__(self, pipe: Any, index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         if self.kept is not None:
@@ -77,7 +91,15 @@ class Steps:
             self.done = now
             for at, row in enumerate(self.rows):
                 self._show(self.places[row], at) if self.places else None
-        return self._without_leavers(tensors)
+        return self._led(pipe, index + 1, self._without_leavers(tensors))
+
+    def _led(self, pipe: Any, following: int, tensors: dict[str, Any]) -> dict[str, Any]:
+        """Before a step: its guidance; behind the last that is guided, without the rows of what is not wanted."""
+        if following < len(self.scales):
+            before, pipe._guidance_scale = pipe._guidance_scale, self.scales[following]
+            if before > 1 >= pipe._guidance_scale:
+                return {name: rows if name == "latents" else rows.chunk(2)[1] for name, rows in tensors.items()}
+        return tensors
 
     def _show(self, place: Place, at: int) -> None:
         place.step(self.done, self.steps)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .hub import HUB_ID
 from .subject import Subject
 
 PROMPT = "a smiling woman in her thirties with long black hair"
@@ -86,11 +85,8 @@ _USE: dict[str, tuple[str, str]] = {
     "merged": (_DIFFUSERS, _DRAW),
     "pipeline": (_DIFFUSERS, _DRAW),
     "mini": (_DIFFUSERS, _DRAW),
-    "ddpm": (_DDPM, 'likeness mix groups "$(likeness models pull {id})" --combinations {group} --count 4 --seed 0'),
-    "dino": (
-        _DINO,
-        'likeness generate --from-face photo.jpg --consent --model "$(likeness models pull {id})" --seed 0',
-    ),
+    "ddpm": (_DDPM, "likeness mix groups {id} --combinations {group} --count 4 --seed 0"),
+    "dino": (_DINO, "likeness generate --from-face photo.jpg --consent --model {id} --seed 0"),
     "eye": (_EYE, "likeness models pull {id}  # prints the folder"),
     "judge": (_JUDGE, "likeness models pull {id}  # prints the folder"),
 }
@@ -124,8 +120,6 @@ def use(what: Subject, model: str, prompt: str | None = None) -> Use:
         "count": len(groups), "base": _SHIPPED.format(base=base) if shipped else repr(base),
         "imports": "from pathlib import Path\n\nimport likeness\n" if shipped else "",
     }  # fmt: skip
-    if not HUB_ID.fullmatch(model):
-        command = command.replace('"$(likeness models pull {id})"', "{id}")
     group = _quoted(groups[0]) if groups else "any"
     return Use(code.format(**values), command.format(id=model, prompt=_quoted(said), base_name=base, group=group))
 

@@ -22,6 +22,7 @@ from .hub import HUB_ID, hub, hub_reachable
 ASSETS = Path(__file__).parent.parent / "assets"
 INDEX = single_file.INDEX
 _OWN = {"groups.json": "ddpm", "dino.json": "dino"}  # what tells a folder of `likeness train ddpm` or `dino`
+_ABOUT = {"dino": "dino.json"} | dict.fromkeys(("mini", "sd15", "sd21", "sdxl", "ddpm"), INDEX)  # else config.json
 _RESULTS = ("pipeline", "final_model")  # where a run folder keeps its model
 
 
@@ -137,7 +138,10 @@ def find(name_or_path: str | Path, revision: str | None = None) -> ModelSpec:
         family, size = single_file.family_of(path)
         return ModelSpec(name, family, path.stem, asset=str(path.resolve()), size=size)
     if HUB_ID.fullmatch(name):
-        return _of_parts(_settings(name, revision), name, name, hub_ids=(name,), revision=revision)
+        folder = _settings(name, revision)
+        if (folder / _ABOUT["dino"]).is_file():
+            return ModelSpec(name, "dino", name, (name,), revision, size=_side(folder))
+        return _of_parts(folder, name, name, hub_ids=(name,), revision=revision)
     raise ModelNotFound(f"unknown model {name!r}{suggest(name, sorted(drawing()))}")
 
 
@@ -186,21 +190,28 @@ def _of_parts(folder: Path, name: str, title: str, **place: Any) -> ModelSpec:
 
 
 def _settings(repository: str, revision: str | None = None) -> Path:
-    """The snapshot folder of a pipeline on the hub, with at least the two files that tell its family."""
-    wanted = (INDEX, "unet/config.json")
-    if all(hub_client.cached(repository, file, revision) for file in wanted):
-        index = hub_client.cached(repository, INDEX, revision)
-        assert index is not None
-        return index.parent
+    """The snapshot folder of a model on the hub, with at least the two files that tell its family."""
+    unet = "unet/config.json"
+    for index in dict.fromkeys(_ABOUT.values()):
+        if (found := hub_client.cached(repository, index, revision)) and hub_client.cached(repository, unet, revision):
+            return found.parent
     if not hub_reachable():
         raise ModelNotFound(
             f"there is no folder {repository}, and no model of that id on this disk; {hub()} cannot be reached: "
             "connect once, or give the path of a folder"
         )
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    def come(file: str) -> Path:
+        return Path(hf_hub_download(repository, file, revision=revision, endpoint=hub()))
 
     try:
-        return [Path(hf_hub_download(repository, f, revision=revision, endpoint=hub())) for f in wanted][0].parent
+        try:
+            come(INDEX)
+        except EntryNotFoundError:
+            come(_ABOUT["dino"])
+        return come(unet).parent.parent
     except Exception as error:  # the hub client raises a wide family
         raise ModelNotFound(
             f"no folder {repository}, and no pipeline on the hub: {hub_client.explain(repository, error)}"
@@ -211,33 +222,30 @@ def present(spec: ModelSpec) -> Path | None:
     """The model's folder (or file) if it is whole and on this disk, else None. Never touches the network."""
     if spec.asset is not None:
         place = ASSETS / spec.asset  # an absolute path wins over ASSETS
-        return place if place.is_file() or _whole(place) else None
-    draws = draws_faces(spec)
+        return place if place.is_file() or whole(place) else None
     for repository, revision in sources(spec):
-        found = hub_client.cached(repository, INDEX if draws else "config.json", revision)
+        found = hub_client.cached(repository, _ABOUT.get(spec.family, "config.json"), revision)
         if found is not None and whole(found.parent):
             return found.parent
     return None
 
 
 def whole(folder: Path) -> bool:
-    """Whether a pipeline's folder has every part that its index names, any other one weights: downloads may be torn."""
+    """Whether every network of a model has its weights, and a model of groups their names: downloads may be torn."""
     if not (folder / INDEX).is_file():
-        return any(hub_client.is_weights(file.name) for file in folder.rglob("*"))
-    return _whole(folder)
-
-
-def _whole(folder: Path) -> bool:
-    """Whether every part that the index names has its folder, and every network its weights."""
+        networks = [file.parent for file in folder.glob("*/config.json")] or [folder]
+        return all(any(hub_client.is_weights(file.name) for file in place.rglob("*")) for place in networks)
     try:
         parts = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    networks = ("unet", "vae") if parts.get("_class_name") != "DDPMPipeline" else ("unet",)
-    for part in (*networks, *(name for name in parts if name.startswith("text_encoder"))):
-        if not any((folder / part).glob("*.safetensors")) and not any((folder / part).glob("*.bin")):
-            return False
-    return True
+    without_words = parts.get("_class_name") == "DDPMPipeline"
+    if without_words and unet.get("num_class_embeds") and not (folder / "groups.json").is_file():
+        return False  # stock diffusers fetches what it reads itself
+    networks = [folder / part for part in ("unet", *(() if without_words else ("vae",)))]
+    networks += [folder / part for part in parts if part.startswith("text_encoder")]
+    return all(any(place.glob("*.safetensors")) or any(place.glob("*.bin")) for place in networks)
 
 
 def locate(spec: ModelSpec, half: bool = False) -> Path:

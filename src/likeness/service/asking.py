@@ -76,6 +76,8 @@ class Desk:
 
     def _request(self, body: ImageBody, image: Path | None, mask: Path | None) -> ImageRequest:
         asked = {name: getattr(body, name) for name in ("width", "height", "steps", "guidance", "seed", "scheduler")}
+        if body.guidance_interval is not None:
+            asked["guidance_interval"] = tuple(body.guidance_interval)
         if body.strength is not None:
             asked["strength"] = body.strength
         return ImageRequest(

@@ -164,7 +164,7 @@ class RemoteEngine:
         if self.openai:
             said: dict[str, Any] = {"prompt": request.prompt, "n": 1, "model": self.sent_model, "size": size}
         else:
-            names = ("negative_prompt", "width", "height", "steps", "guidance", "scheduler")
+            names = ("negative_prompt", "width", "height", "steps", "guidance", "guidance_interval", "scheduler")
             said = {"caption": request.prompt} | {name: getattr(request, name) or None for name in names}
         said["seed"] = request.seed if self._seeded else None
         return {name: value for name, value in said.items() if value is not None}

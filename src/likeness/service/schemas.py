@@ -23,6 +23,7 @@ Prompt = Annotated[Text, Field(min_length=1, max_length=LONGEST)]
 Negative = Annotated[Text, Field(max_length=LONGEST)]
 Side = Annotated[Whole, Field(ge=8, le=4096)]
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
+Part = Annotated[float, Field(ge=0, le=1)]
 Base64 = Annotated[str, Field(min_length=8, max_length=32 << 20)]
 
 
@@ -47,6 +48,9 @@ class DrawingBody(Body):
     height: Side | None = None
     steps: Annotated[Whole, Field(ge=1, le=1000)] | None = None
     guidance: float | None = Field(None, ge=0, le=100)
+    guidance_interval: list[Part] | None = Field(
+        None, min_length=2, max_length=2, description="Where guidance holds, of 0 (noise) to 1 (picture): [0, 0.6]."
+    )
     seed: Annotated[Whole, Field(ge=0, le=LARGEST_SEED)] | None = None
     model: Name | None = None
     loras: list[LoraBody] = Field(default_factory=list, max_length=8)

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # what of a resolved request is sent again to draw the same face; the seed is the face's own
-AGAIN = ("prompt", "negative_prompt", "width", "height", "steps", "guidance", "model", "loras", "scheduler")
+AGAIN = (
+    "prompt", "negative_prompt", "width", "height", "steps", "guidance", "guidance_interval", "model", "loras",
+    "scheduler",
+)  # fmt: skip
 NAMES = {
     "seed": "Seed",
     "model": "Model",
     "steps": "Steps",
     "guidance": "Guidance",
+    "guidance_interval": "Guided from, to",
     "scheduler": "Scheduler",
     "loras": "LoRA",
     "strength": "How freely",
@@ -119,4 +123,6 @@ def _lora(row: Any) -> dict[str, Any]:
 def _words(key: str, value: Any) -> str:
     if key == "loras":
         return ", ".join("{name} at {weight:g}".format(**_lora(row)) for row in value)
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(key, one) for one in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -144,9 +144,10 @@ def _counter(progress: Progress, stage: str, total: int) -> Callable[[int], None
 def _protocol(studio: Studio, request: ImageRequest, method: str, answers: Mapping[str, Sequence[str]]) -> str:
     meanings = "; ".join(f"{g} is {' or '.join(c)}" for g, c in answers.items() if tuple(c) != (g,))
     first = request.seed or 0
+    led = "" if request.guidance_interval is None else " in {:g} to {:g} of the way".format(*request.guidance_interval)
     return (
         f"Model {studio.name}, fingerprint {studio.fingerprint[:16]}: {request.steps} steps of {request.scheduler}, "
-        f"guidance {request.guidance:g}, hybrids by {method}, {studio.runtime.precision}, seeds {first} to "
+        f"guidance {request.guidance:g}{led}, hybrids by {method}, {studio.runtime.precision}, seeds {first} to "
         f"{first + request.count - 1} for each group and hybrid. Taken for a group: `judge` finds it likelier than "
         f"each other group of the model{f' ({meanings})' if meanings else ''}. Real faces: the test split by the data "
         f"set's labels, brought to {studio.model.size} px first. Pictures: {RESIZED}."
