@@ -94,7 +94,7 @@ def test_through_a_server(tmp_path: Path, capsys: Capture):
 def test_labels_that_are_not_there_are_told_with_what_to_do(tmp_path: Path, capsys: Capture):
     (tmp_path / "set").mkdir()
     Path("set/metadata.jsonl").write_text('{"file_name": "images/1.png", "text": ""}\n')
-    assert main(["caption", "run", "set", "--captioner", "labels"]) == 0
+    assert main(["caption", "run", "set", "--captioner", "labels"]) == 1  # not one face
     told = capsys.readouterr()
     assert "0 captions" in told.out and "1  failed: no labels" in told.out and "eye (offline)" in told.err
 

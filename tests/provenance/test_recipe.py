@@ -150,14 +150,18 @@ def test_a_place_that_cannot_be_written_is_left_clean(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_changed_start_image_is_noticed(tmp_path):
-    start = tmp_path / "start.png"
-    Image.new("RGB", (8, 8)).save(start)
-    recipe = {"request": {"prompt": "a", "image": str(start)}, "start_sha256": provenance.digest(start)}
-    provenance.verify_start(recipe)
-    Image.new("RGB", (8, 8), "red").save(start)
-    with pytest.raises(UsageError, match="has changed"):
-        provenance.verify_start(recipe)
-    start.unlink()
-    with pytest.raises(UsageError, match="not here"):
-        provenance.verify_start(recipe)
+@pytest.mark.parametrize(("field", "called"), [("image", "start image"), ("mask", "mask")])
+def test_a_changed_start_image_or_mask_is_noticed(tmp_path, field, called):
+    files = {name: tmp_path / f"{name}.png" for name in ("image", "mask")}
+    for file in files.values():
+        Image.new("RGB", (8, 8)).save(file)
+    request = dataclasses.replace(REQUEST, **{name: str(file) for name, file in files.items()})
+    recipe = provenance.recipe_of(request, 1, HASH, provenance.inputs_of(request))
+    provenance.verify_inputs(recipe)
+    Image.new("RGB", (8, 8), "red").save(files[field])
+    with pytest.raises(UsageError, match=f"the {called} .* has changed .* with --{field}"):
+        provenance.verify_inputs(recipe)
+    provenance.verify_inputs(recipe, {field})  # named anew
+    files[field].unlink()
+    with pytest.raises(UsageError, match=f"the {called} .* is not here"):
+        provenance.verify_inputs(recipe)

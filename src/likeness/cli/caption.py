@@ -77,6 +77,8 @@ def run(
     out.as_json(report.to_dict()) if json_ else _ran(report)
     if signalled() == "SIGINT":
         raise KeyboardInterrupt
+    if report.failed and not report.captioned:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -229,12 +229,11 @@ def _requests(
 
 
 def _again(recipe: dict[str, Any], changes: dict[str, Any]) -> ImageRequest:
-    """The request of a recipe whose start picture and LoRAs are still what they were."""
+    """The request of a recipe whose start picture, mask and LoRAs are still what they were."""
     from ..generate.loras import verify
-    from ..provenance import request_of, verify_start
+    from ..provenance import request_of, verify_inputs
 
-    if "image" not in changes:
-        verify_start(recipe)
+    verify_inputs(recipe, changes)
     if "loras" not in changes:
         verify(recipe)
     count = (recipe.get("grid") or {}).get("count", 1)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..files import read_jsonl, write_text
-from ..provenance import UNTOUCHED, Marks, digest, save_png
+from ..provenance import UNTOUCHED, Marks, inputs_of, save_png
 from ..records import ImageRequest, Sample
 
 METADATA = "metadata.jsonl"
@@ -115,7 +115,7 @@ def save(path: str | Path, sample: Sample, marks: Marks | None = None) -> Path:
 
     facts = sample.image.info.get("likeness", {})
     extra = {"drawn": facts} | {k: v for k, v in sample.image.info.items() if k == "mixture"}
-    extra |= {"start_sha256": digest(sample.request.image)} if sample.request.image else {}
+    extra |= inputs_of(sample.request)
     marks = marks or UNTOUCHED
     image = without_watermark(sample.image, sample.request) if marks.watermark else sample.image
     return save_png(path, image, sample.request, sample.seed, sample.fingerprint, extra, marks)

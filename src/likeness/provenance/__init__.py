@@ -2,7 +2,7 @@
 
 from .a1111 import SAMPLERS, parameters, parse_parameters
 from .marks import UNTOUCHED, Marks, mark_png, payload_of, save_png
-from .recipe import VERSION, digest, read, recipe_of, request_of, verify_start
+from .recipe import VERSION, digest, inputs_of, read, recipe_of, request_of, verify_inputs
 from .software import version
 from .texts import KEY, SOURCE_TYPE, XMP_KEY, xmp
 
@@ -15,6 +15,7 @@ __all__ = [
     "XMP_KEY",
     "Marks",
     "digest",
+    "inputs_of",
     "mark_png",
     "parameters",
     "parse_parameters",
@@ -23,7 +24,7 @@ __all__ = [
     "recipe_of",
     "request_of",
     "save_png",
-    "verify_start",
+    "verify_inputs",
     "version",
     "xmp",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from .software import version
 from .texts import KEY, says_generated, texts_in
 
 VERSION = 1
+# field of a request -> where a recipe keeps its picture's hash, and what it is called
+_INPUTS = {"image": ("start_sha256", "start image"), "mask": ("mask_sha256", "mask")}
 
 
 def recipe_of(
@@ -76,15 +78,24 @@ def request_of(recipe: dict[str, Any]) -> ImageRequest:
     return dataclasses.replace(request, loras=loras)
 
 
-def verify_start(recipe: dict[str, Any]) -> None:
-    """Raise `UsageError` when the start image of a recipe is gone or is another picture by now."""
-    name, wanted = recipe["request"].get("image"), recipe.get("start_sha256")
-    if not name:
-        return
-    if not Path(name).is_file():
-        raise UsageError(f"the start image {name} is not here: put it back, or give another with --image")
-    if wanted and digest(name) != wanted:
-        raise UsageError(f"the start image {name} has changed since: put the old one back, or name it with --image")
+def inputs_of(request: ImageRequest) -> dict[str, str]:
+    """The SHA-256 of the pictures that a request starts from, as a recipe keeps them."""
+    return {key: digest(path) for field, (key, _) in _INPUTS.items() if (path := getattr(request, field))}
+
+
+def verify_inputs(recipe: dict[str, Any], given: Collection[str] = ()) -> None:
+    """Raise `UsageError` when the start image or the mask of a recipe is gone or is another picture by now.
+
+    `given`: those that the caller names anew.
+    """
+    for field, (key, called) in _INPUTS.items():
+        name, wanted = recipe["request"].get(field), recipe.get(key)
+        if not name or field in given:
+            continue
+        if not Path(name).is_file():
+            raise UsageError(f"the {called} {name} is not here: put it back, or give another with --{field}")
+        if wanted and digest(name) != wanted:
+            raise UsageError(f"the {called} {name} has changed since: put the old one back, or name it with --{field}")
 
 
 def digest(path: str | Path) -> str:

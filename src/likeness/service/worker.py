@@ -208,15 +208,13 @@ class Waiting:
 def finish(item: Item, sample: Sample, options: Options) -> Picture:
     """The picture as it leaves the server: its marks name LoRAs as the operator does, and no path of this machine."""
     from ..generate.inpaint import without_watermark
-    from ..provenance import digest, mark_png, recipe_of
+    from ..provenance import inputs_of, mark_png, recipe_of
 
     request, facts = item.request, dict(sample.image.info.get("likeness", {}))
     names = {path: name for name, path in options.loras.items()}
     if "loras" in facts:
         facts["loras"] = {names.get(path, path): hashes for path, hashes in facts["loras"].items()}
-    extra: dict[str, Any] = {"drawn": facts}
-    if request.image:
-        extra["start_sha256"] = digest(request.image)
+    extra = {"drawn": facts} | inputs_of(request)
     public = replace(request, image=_by_content(request.image), mask=_by_content(request.mask))
     marked = options.marks is None or options.marks.watermark
     image = without_watermark(sample.image, request) if marked else sample.image
