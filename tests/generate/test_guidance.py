@@ -19,7 +19,7 @@ from likeness.models import ddpm, dino
 from likeness.provenance import read
 from likeness.records import ImageRequest
 
-STEPS = 5
+STEPS = 4
 STOCK = {
     "sd15": (StableDiffusionPipeline, SDCFGCutoffCallback),
     "sd21": (StableDiffusionPipeline, SDCFGCutoffCallback),
@@ -86,8 +86,7 @@ def test_guidance_that_stops_is_diffusers_own_cutoff(generators, tiny, family):
     assert apart(ours, generator.generate(replace(asked, guidance_interval=None))[0]) > 1
 
 
-@pytest.mark.parametrize("family", STOCK)
-@pytest.mark.parametrize("scheduler", ["dpm++2m", "heun", "euler"])
+@pytest.mark.parametrize(("family", "scheduler"), [("sd15", "heun"), ("sd21", "euler"), ("sdxl", "dpm++2m")])
 def test_one_picture_alone_in_a_batch_and_as_a_mixture_of_one(generators, family, scheduler):
     """A pipeline is led step by step, a mixture's network time by time: that both agree is no matter of course."""
     generator = generators(family)

@@ -34,7 +34,7 @@ def asked(url):
         return json.load(answer)
 
 
-@pytest.mark.parametrize(("width", "scheme", "seed"), [(1280, "light", 7), (390, "dark", 107)])
+@pytest.mark.parametrize(("width", "scheme", "seed"), [(1280, "light", 10), (390, "dark", 110)])
 def test_from_a_description_to_the_history(both, journey, tmp_path, width, scheme, seed):
     url, api = both
     with journey.browser(width, 844, scheme) as page:
