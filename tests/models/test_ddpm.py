@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from likeness.errors import ModelNotFound, UsageError
+from likeness.errors import ConfigError, ModelNotFound, UsageError
 from likeness.models import ddpm
 
 TINY = ddpm.Shape(size=16, channels=(16, 32), layers_per_block=1, attention=(8,), head=16)
@@ -88,3 +88,19 @@ def test_a_model_without_groups_draws_in_the_stock_pipeline(tmp_path, noisy):
 def test_a_folder_of_something_else_is_refused(tmp_path):
     with pytest.raises(ModelNotFound, match="no model of `likeness train ddpm`"):
         ddpm.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"),
+    [((128, 256, 256, 512), 32), ((64, 128, 192, 256), 16), ((16, 32, 96, 192), 4), ((8, 12), 2), ((6, 9), 1)],
+)
+def test_norms_take_four_channels_or_more(channels, groups):
+    """Wide networks keep the 32 groups of the field."""
+    assert ddpm.build(ddpm.Shape(16, channels, 1, ())).config.norm_num_groups == groups
+
+
+def test_norms_can_be_said_and_must_fit():
+    assert ddpm.build(ddpm.Shape(16, (16, 32), 1, (), norm_groups=16)).config.norm_num_groups == 16
+    for groups in (3, -4):
+        with pytest.raises(ConfigError, match="norm_groups must divide"):
+            ddpm.build(ddpm.Shape(16, (16, 32), 1, (), norm_groups=groups))

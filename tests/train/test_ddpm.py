@@ -193,6 +193,9 @@ def test_starting_from_a_model_keeps_the_groups_that_it_knows(trained, mugshots,
     begun = recipe.begin(config, ("Elves", "Indians"))
     assert torch.equal(begun.unet.class_embedding.weight, table[[3, 1, 3]])
     assert torch.equal(begun.unet.conv_in.weight, start.unet.conv_in.weight)
+    assert begun.unet.config.norm_num_groups == start.unet.config.norm_num_groups
+    other = dataclasses.replace(config, shape=dataclasses.replace(config.shape, norm_groups=1))
+    assert recipe.begin(other, ("Elves",)).unet.config.norm_num_groups == 1
     assert not hasattr(recipe.begin(config, ()).unet.class_embedding, "weight")
     with pytest.raises(ConfigError, match=r"another shape: size 16, channels \[16, 32\], 1 layers"):
         wider = dataclasses.replace(config, shape=dataclasses.replace(config.shape, channels=(16, 48)))

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ModelNotFound, UsageError
+from ..errors import ConfigError, ModelNotFound, UsageError
 from ..files import write_json
 
 GROUPS = "groups.json"
@@ -24,13 +24,17 @@ INDEX = "model_index.json"
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes that a recipe may choose. `attention`: sides of the feature maps that attend to themselves."""
+    """The sizes that a recipe may choose. `attention`: sides of the feature maps that attend to themselves.
+
+    `norm_groups`: how many groups of channels are normalised (Wu & He 2018); None: up to 32 of four channels or more.
+    """
 
     size: int = 64
     channels: tuple[int, ...] = (128, 256, 256, 512)
     layers_per_block: int = 2
     attention: tuple[int, ...] = (8,)
     head: int = 32
+    norm_groups: int | None = None
 
 
 @dataclass
@@ -81,7 +85,7 @@ class GroupModel:
 
 
 def build(shape: Shape, groups: Sequence[str] = ()) -> Any:
-    """A fresh `UNet2DModel`; its norms work in groups that divide every width."""
+    """A fresh `UNet2DModel`. Raises `ConfigError` for norms that do not divide every width."""
     from diffusers import UNet2DModel
 
     sides = [shape.size >> level for level in range(len(shape.channels))]
@@ -90,13 +94,20 @@ def build(shape: Shape, groups: Sequence[str] = ()) -> Any:
         sample_size=shape.size, block_out_channels=shape.channels, layers_per_block=shape.layers_per_block,
         down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
         up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends)),
-        norm_num_groups=_norm_groups(shape.channels), attention_head_dim=shape.head,
+        norm_num_groups=_norm_groups(shape), attention_head_dim=shape.head,
         num_class_embeds=len(groups) + 1 if groups else None,
     ).to(memory_format=torch.channels_last)  # fmt: skip
 
 
-def _norm_groups(channels: Sequence[int]) -> int:
-    return next(n for n in (32, 16, 8, 4, 2, 1) if all(c % n == 0 for c in channels))
+def _norm_groups(shape: Shape) -> int:
+    """A channel that is normalised alone cannot say how bright or dark a picture is: there are four or more in each."""
+    least = min(shape.channels)
+    found = shape.norm_groups or next(
+        n for n in (32, 16, 8, 4, 2, 1) if n == 1 or (least >= 4 * n and all(c % n == 0 for c in shape.channels))
+    )
+    if found < 1 or any(c % found for c in shape.channels):
+        raise ConfigError(f"shape.norm_groups must divide every one of {list(shape.channels)}, not be {found}")
+    return found
 
 
 def noise_schedule(beta_schedule: str = "linear", prediction: str = "epsilon") -> Any:

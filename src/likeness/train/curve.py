@@ -12,7 +12,7 @@ from ..runs import RunFolder
 
 TABLE, PICTURE = "loss.csv", "training_loss.png"
 WIDTH, HEIGHT, FINE = 1200, 700, 2  # drawn FINE times as large and made smaller: smooth lines
-LEFT, RIGHT, TOP, BOTTOM = 90, 30, 60, 60
+LEFT, RIGHT, TOP, BOTTOM = 90, 45, 60, 60
 INK, FAINT, GRID = "#222222", "#777777", "#e4e4e4"
 COLOURS = {"loss": "#9db8dc", "epoch_loss": "#1f4e8c"}  # each logged step pale, the mean of each epoch strong
 OTHERS = ("#e45756", "#54a24b", "#b279a2", "#f58518")  # what a recipe has measured beside them

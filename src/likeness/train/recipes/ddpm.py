@@ -156,17 +156,19 @@ def settle(config: DdpmConfig, count: int) -> DdpmConfig:
 
 
 def begin(config: DdpmConfig, names: tuple[str, ...]) -> ddpm.GroupModel:
-    """A fresh model from the seed, with the weights of `start` if there is one.
+    """A fresh model from the seed; with `start` its weights, and its norms unless the shape says otherwise.
 
     Groups that `start` knows by name keep their embedding; new ones begin as its "any face", or as nothing where it had
     no groups. Raises `ConfigError` when `start` has other sizes, or was taught to predict something else.
     """
+    start, shape = ddpm.load(config.start) if config.start else None, config.shape
+    if start:
+        shape = replace(shape, norm_groups=shape.norm_groups or start.unet.config.norm_num_groups)
     torch.manual_seed(config.loop.seed)
     scheduler = ddpm.noise_schedule(config.beta_schedule, config.prediction)
-    model = ddpm.GroupModel(ddpm.build(config.shape, names), scheduler, names)
-    if not config.start:
+    model = ddpm.GroupModel(ddpm.build(shape, names), scheduler, names)
+    if not start:
         return model
-    start = ddpm.load(config.start)
     for key in ("prediction_type", "beta_schedule"):
         was, now = start.scheduler.config[key], scheduler.config[key]
         if was != now:
