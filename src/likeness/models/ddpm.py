@@ -100,7 +100,7 @@ def build(shape: Shape, groups: Sequence[str] = ()) -> Any:
 
 
 def _norm_groups(shape: Shape) -> int:
-    """A channel that is normalised alone cannot say how bright or dark a picture is: there are four or more in each."""
+    """Four channels or more in each: what time and group add to a channel is gone where it is normalised alone."""
     least = min(shape.channels)
     found = shape.norm_groups or next(
         n for n in (32, 16, 8, 4, 2, 1) if n == 1 or (least >= 4 * n and all(c % n == 0 for c in shape.channels))
