@@ -9,6 +9,7 @@ import typer
 
 from ..errors import UsageError
 from . import output as out
+from .mixing import Interval
 from .progress import stages
 
 Model = Annotated[str, typer.Argument(help="A folder of `likeness train ddpm`, or a hub id.", show_default=False)]
@@ -20,10 +21,6 @@ Hybrids = Annotated[
 ]
 Method = Annotated[str, typer.Option(help="Of hybrids; blend: one mean embedding; compose: scores added up.")]
 Guidance = Annotated[float | None, typer.Option(help="How closely to follow the group; default 2.")]
-Interval = Annotated[
-    str | None,
-    typer.Option("--guidance-interval", help="Part of the way from noise (0) to picture (1) that is guided, as 0,0.6."),
-]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; default 30.")]
 Scheduler = Annotated[str | None, typer.Option(help="As in `likeness generate`; default dpm++2m.")]
 Seed = Annotated[int, typer.Option(help="Face i of each group and hybrid has the noise of seed + i.")]

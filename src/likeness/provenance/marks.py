@@ -15,13 +15,8 @@ from .a1111 import parameters
 from .recipe import recipe_of
 from .texts import KEY, png, xmp
 
-IDENTITY = (
-    "request",
-    "fingerprint",
-    "start_sha256",
-    "mask_sha256",
-    "mixture",
-)  # of a recipe: what makes the picture this one
+# of a recipe: what makes the picture this one
+IDENTITY = ("request", "fingerprint", "start_sha256", "mask_sha256", "mixture")
 PAYLOAD = 5  # bytes, as many as a watermark holds
 
 
