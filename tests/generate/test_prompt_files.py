@@ -35,6 +35,8 @@ def test_prompts_are_read(tmp_path, name, text):
         (None, b"", "no prompts file"),
         ("a.csv", b"prompt,steps\na,many\n", "row 1: steps must be a whole number"),
         ("a.csv", b"prompt,size\na,big\n", "row 1: size 'big'"),
+        ("a.csv", b"prompt,guidance_interval\na,late\n", "row 1: guidance_interval 'late'"),
+        ("a.jsonl", b'{"prompt": "a", "guidance_interval": [0.6, 0]}\n', "row 1: a guidance interval goes from 0"),
         ("a.csv", b"prompt,file_name\na,../x.png\n", "leads out of the output folder"),
         ("a.csv", b"prompt,file_name\na,/x.png\n", "leads out of the output folder"),
     ],
@@ -71,6 +73,13 @@ def test_columns_hold_for_their_row(tmp_path):
     assert batch.names(rows, 3) == ["faces/0001.png", None, "faces/0001-round2.png"]
     with pytest.raises(UsageError, match="two rows"):
         batch.names(rows[:1] * 2)
+
+
+def test_an_interval_is_written_as_on_the_command_line_or_as_a_list(tmp_path):
+    rows = [{"prompt": "a", "guidance_interval": value} for value in ("0, 0.6", [0, 0.6], None)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = batch.requests(batch.read_rows(tmp_path / "a.jsonl"), ImageRequest("", guidance_interval=(0.2, 1.0)))
+    assert [request.guidance_interval for request in made] == [(0.0, 0.6), (0.0, 0.6), (0.2, 1.0)]
 
 
 def test_a_plan_names_every_picture_and_what_is_missing(tmp_path):

@@ -15,6 +15,7 @@ from ..config import build
 from ..errors import ConfigError, UsageError
 from ..files import read_jsonl
 from ..records import ImageRequest
+from .guidance import read_interval
 
 COLUMNS = ("prompt", "text", "caption")
 LONGEST_NAME = 200  # bytes; file systems take 255, and rounds are numbered behind the name
@@ -37,9 +38,9 @@ class Row:
 def read_rows(path: str | Path) -> list[Row]:
     """The rows of a .txt file (a prompt a line), or of a .csv or .jsonl file with a column prompt, text or caption.
 
-    Columns `negative_prompt`, `seed`, `steps`, `guidance`, `scheduler`, `size` (128x160) and `file_name` hold for
-    their row where they are filled in. Raises `UsageError` for a file that is missing, of another kind, or without
-    prompts, and for a value that is none.
+    Columns `negative_prompt`, `seed`, `steps`, `guidance`, `guidance_interval` (0,0.6), `scheduler`, `size` (128x160)
+    and `file_name` hold for their row where they are filled in. Raises `UsageError` for a file that is missing, of
+    another kind, or without prompts, and for a value that is none.
     """
     path = Path(path)
     if not path.is_file():
@@ -116,8 +117,10 @@ def _row(where: str, column: str, row: dict[str, Any]) -> Row:
     if "size" in filled:
         changes |= read_size(filled["size"], f"{where}: size")
     try:
+        if "guidance_interval" in filled:
+            changes["guidance_interval"] = read_interval(filled["guidance_interval"], "guidance_interval")
         build_on(ImageRequest(""), changes)
-    except ConfigError as error:
+    except (ConfigError, UsageError) as error:
         raise UsageError(f"{where}: {error}") from None
     name = _file_name(where, filled["file_name"]) if "file_name" in filled else None
     return Row(filled[column], changes, name, filled.get("reference"), where)

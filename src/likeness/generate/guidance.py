@@ -46,14 +46,14 @@ class Guidance:
         return [max(self.at(t), NEXT_TO_NONE) if left > 1 else 1.0 for t, left in zip(times, after, strict=True)]
 
 
-def read_interval(text: str | None) -> Interval | None:
-    """`0,0.6` -> (0.0, 0.6); None stays None. Raises `UsageError`."""
+def read_interval(text: str | None, where: str = "--guidance-interval") -> Interval | None:
+    """`0,0.6` or `[0, 0.6]` -> (0.0, 0.6); None stays None. Raises `UsageError`."""
     if text is None:
         return None
     try:
-        start, stop = (float(word) for word in text.split(","))
+        start, stop = (float(word) for word in text.strip().removeprefix("[").removesuffix("]").split(","))
     except ValueError:
-        raise UsageError(f"--guidance-interval {text!r}: write 0,0.6 for guidance from noise (0) to 0.6") from None
+        raise UsageError(f"{where} {text!r}: write 0,0.6 for guidance from noise (0) to 0.6") from None
     return check_interval((start, stop))
 
 
