@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-import time
+import sys
+from collections import Counter
 
 import pytest
 
@@ -126,18 +127,18 @@ def test_vocabulary_covers_what_is_written(many_attributes: list[Attributes]) ->
     assert {"grey", "gray", "mustache", "moustache", "specs", "thirties"} <= words
 
 
-def test_describing_is_fast_enough_for_every_training_sample() -> None:
+def test_describing_is_little_work_for_every_training_sample() -> None:
+    """Counted in calls, Python's and C's: seconds depend on what else the machine does."""
     rng = random.Random(5)
     people = [random_attributes(rng) for _ in range(300)]
-    best = min(_seconds(people) for _ in range(5)) / len(people)
-    assert best < 0.5e-3
-
-
-def _seconds(people: list[Attributes]) -> float:
-    start = time.process_time()
-    for seed, attributes in enumerate(people):
-        describe(attributes, "paragraph", seed)
-    return time.process_time() - start
+    events = Counter[str]()
+    sys.setprofile(lambda frame, event, argument: events.update((event,)))
+    try:
+        for seed, attributes in enumerate(people):
+            describe(attributes, "paragraph", seed)
+    finally:
+        sys.setprofile(None)
+    assert 0 < (events["call"] + events["c_call"]) / len(people) < 2_000
 
 
 def test_without_a_seed_the_words_are_plain_and_another_attribute_changes_only_its_own():
