@@ -29,7 +29,7 @@ face: $(VENV)/.installed-core  ## draw a face into face.png: make face TEXT="an 
 face: export FACE_TEXT := $(value TEXT)
 face: export FACE_OUT := $(value OUT)
 
-test: $(VENV)/.installed-test  ## the default test suite: offline, some ten minutes on two cores
+test: $(VENV)/.installed-test  ## the default test suite: offline, some twelve minutes on two cores
 	@$(PYTEST)
 
 check: $(VENV)/.installed-dev  ## style, types, import contracts and tests
